@@ -1,0 +1,286 @@
+//! The application: everything built once from the configuration, for production, the demo and the tests alike.
+//!
+//! It knows no transport: `http` hands it credentials and operations, and asks how its parts are.
+
+use std::{any::TypeId, sync::Arc, time::Duration};
+
+use async_graphql::{Request, Response, ServerError};
+use futures_util::{StreamExt, stream::BoxStream};
+
+use crate::{
+    auth::{
+        access_token::{AccessTokenSettings, SigningKey},
+        password::PasswordSettings,
+        throttle::{Limit, ThrottleSettings},
+    },
+    clock::Clock,
+    config::Config,
+    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, idempotency::RequestKey},
+    error::{Error, Result},
+    graphql::{
+        identity::api_key,
+        kit::{error::to_graphql, loader},
+        limits::{Documents, Limits},
+        request::{Caller, RequestInfo},
+        schema::{self, Schema},
+    },
+    services::{
+        identity::{Client, Identity, IdentitySettings, Principal, Seed},
+        sales::pipeline::DefaultPipeline,
+    },
+};
+
+/// How often databases that nobody uses are looked for.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// The application. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    identity: Identity,
+    schema: Schema,
+    documents: Documents,
+    master_url: String,
+    show_statements: bool,
+}
+
+impl App {
+    /// Builds the application and opens the master database. Nothing is migrated: see [`App::migrate_master`].
+    ///
+    /// # Errors
+    /// When the master database cannot be reached or a setting cannot be used.
+    pub async fn new(config: &Config, clock: Clock) -> Result<Self> {
+        let database = &config.database;
+        let pool = |connections| PoolSettings {
+            connections,
+            acquire_timeout: database.acquire_timeout,
+            idle_timeout: database.idle_timeout,
+        };
+        let master_url = database.master().expose().to_owned();
+        let master = MasterDb::open(&master_url, pool(database.master_connections), clock).await?;
+        let tenants = Tenants::new(
+            master,
+            TenantsSettings {
+                url_template: database.tenant_template().expose().to_owned(),
+                connection_budget: database.connection_budget,
+                pool: pool(database.tenant_connections),
+            },
+        )?;
+        let identity = Identity::new(identity_settings(config), tenants, seeds())?;
+        let documents = Documents::new(&schema::sdl(false), limits(config))?;
+        let mut builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone()));
+        if !config.server.introspection {
+            builder = builder.disable_introspection();
+        }
+        Ok(Self(Arc::new(Inner {
+            identity,
+            schema: builder.finish(),
+            documents,
+            master_url,
+            show_statements: config.server.show_statements,
+        })))
+    }
+
+    /// Brings the master database up to date; answers how many migrations ran.
+    ///
+    /// # Errors
+    /// When a migration fails.
+    pub async fn migrate_master(&self) -> Result<usize> {
+        self.master().migrate(&self.0.master_url).await
+    }
+
+    /// The master database.
+    #[must_use]
+    pub fn master(&self) -> &MasterDb {
+        self.0.identity.tenants().master()
+    }
+
+    /// The rules of identity.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// The gate that every document passes before it is executed.
+    #[must_use]
+    pub fn documents(&self) -> &Documents {
+        &self.0.documents
+    }
+
+    /// Closes the databases that nobody uses, for as long as the application lives.
+    pub fn sweep(&self) {
+        let tenants = self.0.identity.tenants().clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                tenants.close_idle();
+            }
+        });
+    }
+
+    /// Waits for what was begun in the background. For a graceful stop.
+    pub async fn settle(&self) {
+        self.0.identity.settle().await;
+    }
+
+    /// Who presents these credentials; a caller without a token is somebody who may log in.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the token does not count, [`Error::TenantSuspended`] and the like for its tenant.
+    pub async fn authenticate(&self, token: Option<&str>, client: Client) -> Result<Caller> {
+        let principal = match token {
+            Some(token) => Some(self.0.identity.authenticate(token).await?),
+            None => None,
+        };
+        Ok(Caller { principal, client })
+    }
+
+    /// Ends when the caller's credentials no longer count, with the reason.
+    pub async fn revoked(&self, caller: &Caller) -> Error {
+        match &caller.principal {
+            Some(principal) => self.0.identity.revoked(principal.clone()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Runs a query or a mutation.
+    pub async fn execute(&self, caller: &Caller, request: Request) -> Response {
+        let (request, db) = match self.prepare(caller, request).await {
+            Ok(prepared) => prepared,
+            Err(error) => return refused(error),
+        };
+        let mut response = self.0.schema.execute(request).await;
+        if let Some(db) = db.filter(|_| self.0.show_statements) {
+            let timing = format!("sql;desc=\"{} statements\"", db.statements());
+            if let Ok(timing) = timing.parse() {
+                response.http_headers.insert("server-timing", timing);
+            }
+        }
+        response
+    }
+
+    /// Starts a subscription.
+    #[must_use]
+    pub fn subscribe(&self, caller: &Caller, request: Request) -> BoxStream<'static, Response> {
+        let (app, caller) = (self.clone(), caller.clone());
+        let responses = async move {
+            match app.prepare(&caller, request).await {
+                Ok((request, _)) => app.0.schema.execute_stream(request).boxed(),
+                Err(error) => futures_util::stream::once(async move { refused(error) }).boxed(),
+            }
+        };
+        futures_util::stream::once(responses).flatten().boxed()
+    }
+
+    /// Puts into the request what resolvers need: the caller with the rights of now, the tenant's database, a loader.
+    async fn prepare(&self, caller: &Caller, request: Request) -> Result<(Request, Option<TenantDb>)> {
+        let principal = match &caller.principal {
+            Some(principal) => Some(self.0.identity.renew(principal).await?),
+            None => None,
+        };
+        let db = match &principal {
+            Some(Principal::Member(member)) => {
+                let tenant = self.0.identity.tenants().open(member.actor.tenant_id).await?;
+                Some(tenant.for_actor(member.actor.clone(), idempotency_key(&request)?))
+            }
+            _ => None,
+        };
+        let mut request = request.data(Caller { principal, client: caller.client.clone() });
+        if let Some(db) = &db {
+            request = request.data(loader::loader(db.clone())).data(db.clone());
+        }
+        Ok((request, db))
+    }
+
+    /// Whether the master database answers, and how the tenants' connections are used.
+    pub async fn health(&self) -> Health {
+        let master = tokio::time::timeout(Duration::from_secs(1), self.master().ping()).await;
+        let pending = match &master {
+            Ok(Ok(_)) => self.master().pending_migrations().await.ok(),
+            _ => None,
+        };
+        let (open_tenants, free_connections) = self.0.identity.tenants().usage();
+        Health { master: matches!(master, Ok(Ok(_))), pending_migrations: pending, open_tenants, free_connections }
+    }
+}
+
+/// How the parts of the application are.
+#[derive(Clone, Copy, Debug)]
+pub struct Health {
+    /// Whether the master database answers within a second.
+    pub master: bool,
+    /// How many migrations it lacks, where that could be asked.
+    pub pending_migrations: Option<usize>,
+    /// How many tenant databases are open.
+    pub open_tenants: usize,
+    /// How many connections of the tenants' budget are free.
+    pub free_connections: usize,
+}
+
+fn refused(error: Error) -> Response {
+    let error: ServerError = to_graphql(error).into_server_error(async_graphql::Pos::default());
+    Response::from_errors(vec![error])
+}
+
+/// The idempotency key of a request, with what tells its body from another: the text and the variables.
+fn idempotency_key(request: &Request) -> Result<Option<RequestKey>> {
+    let info = request.data.get(&TypeId::of::<RequestInfo>()).and_then(|info| info.downcast_ref::<RequestInfo>());
+    let Some(key) = info.and_then(|info| info.idempotency_key.as_deref()) else { return Ok(None) };
+    let variables = serde_json::to_string(&request.variables).map_err(Error::internal)?;
+    let operation = request.operation_name.as_deref().unwrap_or_default();
+    RequestKey::of_body(key, &[&request.query, &variables, operation]).map(Some)
+}
+
+/// What fills the database of a new tenant.
+fn seeds() -> Vec<Arc<dyn Seed>> {
+    vec![Arc::new(DefaultPipeline)]
+}
+
+fn identity_settings(config: &Config) -> IdentitySettings {
+    let auth = &config.auth;
+    let base_url = config.server.base_url();
+    let limit = |burst: u32| Limit {
+        burst,
+        interval_seconds: u32::try_from(auth.throttle_window.as_secs()).unwrap_or(u32::MAX) / burst.max(1),
+    };
+    IdentitySettings {
+        access_tokens: AccessTokenSettings {
+            issuer: auth.issuer.clone(),
+            audience: auth.audience.clone(),
+            lifetime_minutes: auth.access_token_minutes,
+            keys: auth.secret.iter().map(|secret| SigningKey::of_secret(secret.expose())).collect(),
+            ..AccessTokenSettings::default()
+        },
+        passwords: PasswordSettings {
+            memory_kib: auth.argon2_memory_kib,
+            iterations: auth.argon2_iterations,
+            parallelism: auth.argon2_parallelism,
+            concurrency: auth.max_concurrent_hashes,
+            ..PasswordSettings::default()
+        },
+        throttle: ThrottleSettings {
+            account: limit(auth.throttle_attempts_per_account),
+            address: limit(auth.throttle_attempts_per_address),
+            ..ThrottleSettings::default()
+        },
+        refresh_token_days: auth.refresh_token_days,
+        registration: auth.registration,
+        invitation_link: format!("{base_url}/invitation?token={{token}}"),
+        reset_link: format!("{base_url}/password-reset?token={{token}}"),
+        ..IdentitySettings::default()
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        depth: limits.depth,
+        cost: limits.complexity,
+        aliases: limits.aliases as usize,
+        root_fields: u64::from(limits.root_fields),
+        tokens: limits.tokens as usize,
+        directives: limits.directives as usize,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,120 @@
+//! Rows that rules read, lock and remove on behalf of the row that is written.
+//!
+//! Rules must hold for all rows of the tenant and not only for those that the actor sees, so most of these ignore the
+//! actor's DataScope; what they answer must not reach the actor.
+
+use entity::record::{Record, RecordMeta};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, QueryFilter, QuerySelect,
+    sea_query::{Alias, Condition, Expr, ExprTrait, LockType, Query},
+};
+use uuid::Uuid;
+
+use super::{Change, Unit, set};
+use crate::{
+    auth::{Action, Actor},
+    data::{Deleted, scope},
+    error::{Error, Result},
+};
+
+/// The row of that id.
+fn with_id<R: Record>(id: Uuid) -> Condition {
+    Condition::all().add(Expr::col((Alias::new(R::NAME), Alias::new("id"))).eq(id))
+}
+
+impl Unit {
+    /// The row that the actor is about to change: seen by the actor, locked, of the expected version.
+    ///
+    /// # Errors
+    /// As [`Unit::update`].
+    pub async fn hold<R: Record>(&mut self, id: Uuid, expected: Option<i32>) -> Result<R::Model> {
+        self.own::<R>(id, expected, Action::Write, Deleted::Hidden).await
+    }
+
+    /// The row with this id, whoever may see it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn any_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
+        Ok(self.all_rows::<R>(with_id::<R>(id)).await?.pop())
+    }
+
+    /// The row with this id, whoever may see it, locked until the unit ends: for what is counted or added up over the
+    /// rows that belong to it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
+        Ok(self.locked::<R>(with_id::<R>(id), LockType::Update).await?.pop())
+    }
+
+    /// The row with this id, whoever may see it, which nobody changes until the unit ends; others may refer to it too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keep_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
+        Ok(self.locked::<R>(with_id::<R>(id), LockType::Share).await?.pop())
+    }
+
+    /// All rows of the tenant that meet the condition, locked until the unit ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_rows<R: Record>(&self, condition: impl Into<Condition>) -> Result<Vec<R::Model>> {
+        self.locked::<R>(condition.into(), LockType::Update).await
+    }
+
+    async fn locked<R: Record>(&self, condition: Condition, lock: LockType) -> Result<Vec<R::Model>> {
+        let meta = R::meta();
+        let system = Actor::system(self.actor().tenant_id);
+        let reach = scope::reach(meta, &system, meta.name, Deleted::Hidden)?;
+        self.db.counted();
+        Ok(R::find().filter(reach).filter(condition).lock(lock).all(&self.tx).await?)
+    }
+
+    /// Whether any row of the tenant meets the condition, whoever may see it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn exists<R: Record>(&self, condition: impl Into<Condition>) -> Result<bool> {
+        let system = Actor::system(self.actor().tenant_id);
+        self.any(R::meta(), &system, condition.into()).await
+    }
+
+    /// Whether there is a row of that record and id that the actor may read; not when the permission is missing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sees(&self, meta: &'static RecordMeta, id: Uuid) -> Result<bool> {
+        let with_id = Condition::all().add(Expr::col((Alias::new(meta.name), Alias::new("id"))).eq(id));
+        match self.any(meta, self.actor(), with_id).await {
+            Err(Error::Forbidden { .. }) => Ok(false),
+            seen => seen,
+        }
+    }
+
+    async fn any(&self, meta: &RecordMeta, actor: &Actor, condition: Condition) -> Result<bool> {
+        let rows = Query::select()
+            .expr(Expr::cust("1"))
+            .from(meta.name)
+            .cond_where(scope::reach(meta, actor, meta.name, Deleted::Hidden)?)
+            .cond_where(condition)
+            .to_owned();
+        self.db.counted();
+        let query = Query::select().expr(Expr::exists(rows)).to_owned();
+        let row = self.tx.query_one(&query).await?.ok_or_else(|| Error::internal("EXISTS answered nothing"))?;
+        Ok(row.try_get_by_index(0)?)
+    }
+
+    /// Deletes a row as a rule demands: no permission is asked for and no rules run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_by_rule<R: Record>(&mut self, before: &R::Model) -> Result<R::Model> {
+        let mut change = <R::ActiveModel as ActiveModelTrait>::default();
+        set::<R>(&mut change, "is_deleted", true)?;
+        set::<R>(&mut change, "deleted_at", Some(self.now))?;
+        set::<R>(&mut change, "deleted_by", Some(self.actor().user_id))?;
+        Ok(self.alter::<R>(before, change, Change::Deleted, false).await?.0)
+    }
+}

@@ -1,0 +1,228 @@
+//! Users in the API. Module `users`; events `user.created`, `.updated`, `.deleted`.
+
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::tenant::user::UserStatus;
+use serde::Deserialize;
+
+use super::{identity, role::Role};
+use crate::{
+    data::plan::Children,
+    graphql::kit::{
+        crud::{answer, deleted},
+        db,
+        id::Id,
+        payload::DeletePayload,
+        scalars::EmailAddress,
+    },
+    services::identity::{Access, NewUser, UserChange},
+};
+
+/// A person who works in the tenant. Needs `users.read`.
+#[derive(SimpleObject, Deserialize, Default)]
+#[graphql(complex)]
+#[serde(default)]
+pub struct User {
+    /// Its id.
+    pub id: Id<Self>,
+    /// The full name.
+    pub name: String,
+    /// The e-mail address to log in with.
+    pub email: EmailAddress,
+    /// What the person does.
+    pub job_title: Option<String>,
+    /// Whether the person can log in.
+    pub status: Option<UserStatus>,
+    /// The role's name.
+    pub role_name: Option<String>,
+    /// The id in the integrator's own system, unique where present.
+    pub external_reference: Option<String>,
+    /// 1 at creation, one more with each change.
+    pub version: i32,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was changed last.
+    pub updated_at: DateTime<Utc>,
+    #[graphql(skip)]
+    #[serde(skip)]
+    children: Children,
+}
+
+crate::object! {
+    User for user;
+    values { status: UserStatus }
+    relations {
+        /// Whom the person reports to.
+        one manager: User,
+        /// Who reports to the person.
+        many reports: User,
+        /// What the person may do. Needs `roles.read`.
+        one role: Role,
+        /// Who created it.
+        one created_by: User,
+        /// Who changed it last.
+        one updated_by: User,
+    }
+}
+
+crate::payload! { User as user; UserPayload }
+
+crate::queries! {
+    User;
+    query UserQuery {
+        /// A user. Null when there is none that the actor sees. Needs `users.read`.
+        one user;
+        /// The users of the tenant. Needs `users.read`.
+        many users;
+    }
+}
+
+/// A new user, who is invited.
+#[derive(InputObject)]
+pub struct UserInviteInput {
+    /// The full name, at most 200 characters.
+    name: String,
+    /// The e-mail address to log in with, to which the invitation goes; unique in the tenant.
+    email: EmailAddress,
+    /// The role; one that may do no more than the actor.
+    role_id: Id<Role>,
+    /// What the person does.
+    job_title: Option<String>,
+    /// Whom the person reports to.
+    manager_id: Option<Id<User>>,
+    /// The id in the integrator's own system.
+    external_reference: Option<String>,
+}
+
+/// A change of a user: what is left out stays, null clears.
+#[derive(InputObject)]
+pub struct UserUpdateInput {
+    /// The full name, at most 200 characters.
+    name: Option<String>,
+    /// What the person does.
+    job_title: MaybeUndefined<String>,
+    /// Whom the person reports to.
+    manager_id: MaybeUndefined<Id<User>>,
+    /// The role; one that may do no more than the actor. Nobody changes his own.
+    role_id: Option<Id<Role>>,
+    /// The id in the integrator's own system.
+    external_reference: MaybeUndefined<String>,
+}
+
+/// The mutations of users.
+#[derive(Default)]
+pub struct UserMutation;
+
+#[Object]
+impl UserMutation {
+    /// Makes a user, who gets a link by e-mail with which to choose a password. Needs `admin.manage_users` and everything
+    /// that the role allows. Raises `user.created`.
+    async fn user_invite(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who it is.")] input: UserInviteInput,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let UserInviteInput { name, email, role_id, job_title, manager_id, external_reference } = input;
+        let new = NewUser {
+            name,
+            email: email.0,
+            role_id: role_id.0,
+            job_title,
+            manager_id: manager_id.map(|id| id.0),
+            external_reference,
+            access: Access::Invitation { send: true },
+        };
+        let outcome = async { Ok(identity(ctx).user_invite(db(ctx)?, new).await?.0) };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Sends an invited user a new link, which replaces the earlier one. Needs `admin.manage_users` and everything that
+    /// the user's role allows.
+    async fn user_invite_again(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let outcome = async { Ok(identity(ctx).user_invite_again(db(ctx)?, id.0).await?.0) };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Changes a user; another role counts from the user's next request on. Needs `admin.manage_users`, and for another
+    /// role everything that the old and the new one allow. Raises `user.updated`.
+    async fn user_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "What to change: what is left out stays, null clears.")] input: UserUpdateInput,
+        #[graphql(desc = "The version that the client has seen; another one is STALE_VERSION.")]
+        expected_version: Option<i32>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let UserUpdateInput { name, job_title, manager_id, role_id, external_reference } = input;
+        let change = UserChange {
+            name,
+            job_title: patched(job_title),
+            manager_id: patched(manager_id.map_value(|id| id.0)),
+            role_id: role_id.map(|id| id.0),
+            status: None,
+            external_reference: patched(external_reference),
+        };
+        let outcome = async { identity(ctx).user_update(db(ctx)?, id.0, expected_version, change).await };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Lets a user in no more: from the next request on, sessions and API keys of the user are refused. Nobody disables
+    /// himself, nor the last active user with the role Admin. Needs `admin.manage_users` and everything that the user's
+    /// role allows. Raises `user.updated`.
+    async fn user_disable(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "The version that the client has seen; another one is STALE_VERSION.")]
+        expected_version: Option<i32>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let outcome = async { identity(ctx).user_disable(db(ctx)?, id.0, expected_version).await };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Lets a disabled user in again, with the old password. Needs `admin.manage_users` and everything that the user's
+    /// role allows. Raises `user.updated`.
+    async fn user_enable(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "The version that the client has seen; another one is STALE_VERSION.")]
+        expected_version: Option<i32>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let outcome = async { identity(ctx).user_enable(db(ctx)?, id.0, expected_version).await };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Deletes a user with sessions and API keys; what the user owns stays, and the e-mail address is free again. It
+    /// cannot be undone. Nobody deletes himself, nor the last active user with the role Admin. Needs
+    /// `admin.manage_users` and everything that the user's role allows. Raises `user.deleted`.
+    async fn user_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "The version that the client has seen; another one is STALE_VERSION.")]
+        expected_version: Option<i32>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<DeletePayload> {
+        let outcome = async { identity(ctx).user_delete(db(ctx)?, id.0, expected_version).await };
+        deleted::<User>(ctx, outcome.await, client_mutation_id)
+    }
+}
+
+/// What a service is told of a value that an input may leave out, clear or set.
+pub(super) fn patched<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}

@@ -1,0 +1,88 @@
+//! The roots of the schema: the one shared list. A record adds its queries and its mutations here.
+
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
+
+use super::{
+    identity::{api_key, audit_log, role, session, tenant, user},
+    insight::customer_360,
+    live, node,
+    sales::{
+        activity, contact, customer, interaction, lead, opportunity, opportunity_line, opportunity_stage_change,
+        pipeline, pipeline_stage, product,
+    },
+    support::{ticket, ticket_comment},
+};
+
+/// The queries.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    customer_360::Customer360Query,
+    node::NodeQuery,
+    session::SessionQuery,
+    tenant::TenantQuery,
+    user::UserQuery,
+    role::RoleQuery,
+    api_key::ApiKeyQuery,
+    audit_log::AuditLogQuery,
+    customer::CustomerQuery,
+    contact::ContactQuery,
+    lead::LeadQuery,
+    opportunity::OpportunityQuery,
+    opportunity_line::OpportunityLineQuery,
+    opportunity_stage_change::OpportunityStageChangeQuery,
+    pipeline::PipelineQuery,
+    pipeline_stage::PipelineStageQuery,
+    product::ProductQuery,
+    activity::ActivityQuery,
+    interaction::InteractionQuery,
+    ticket::TicketQuery,
+    ticket_comment::TicketCommentQuery,
+);
+
+/// The mutations. Those of one request run one after the other.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    session::SessionMutation,
+    tenant::TenantMutation,
+    user::UserMutation,
+    role::RoleMutation,
+    api_key::ApiKeyMutation,
+    customer::CustomerMutation,
+    contact::ContactMutation,
+    lead::LeadMutation,
+    opportunity::OpportunityMutation,
+    opportunity_line::OpportunityLineMutation,
+    pipeline::PipelineMutation,
+    pipeline_stage::PipelineStageMutation,
+    product::ProductMutation,
+    activity::ActivityMutation,
+    interaction::InteractionMutation,
+    ticket::TicketMutation,
+    ticket_comment::TicketCommentMutation,
+);
+
+/// The subscriptions.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(live::LiveSubscription);
+
+/// The schema.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+/// The schema, without what a request needs. It is a subgraph of Apollo Federation 2.
+#[must_use]
+pub fn build() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .enable_federation()
+        .disable_suggestions()
+}
+
+/// The schema's SDL: that of the API with its subscriptions, or that of the subgraph with its federation directives.
+#[must_use]
+pub fn sdl(federation: bool) -> String {
+    let schema = build().finish();
+    if federation {
+        schema.sdl_with_options(SDLExportOptions::new().federation())
+    } else {
+        schema.sdl_with_options(SDLExportOptions::new())
+    }
+}

@@ -1,0 +1,4 @@
+//! Helping customers.
+
+pub mod ticket;
+pub mod ticket_comment;

@@ -1,0 +1,78 @@
+//! The application as the transports see it.
+
+use async_graphql::{Request, Response};
+use futures_util::stream::BoxStream;
+
+use super::{
+    backend::{Backend, Credentials},
+    health::{Component, Readiness},
+    settings::HttpSettings,
+};
+use crate::{
+    app::App,
+    config::Config,
+    error::{Error, Result},
+    graphql::{limits::Documents, request::Caller},
+    services::identity::Client,
+};
+
+impl Backend for App {
+    type Session = Caller;
+
+    fn documents(&self) -> &Documents {
+        self.documents()
+    }
+
+    async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
+        let client = Client { address: credentials.client_address, user_agent: None };
+        self.authenticate(credentials.token.as_deref(), client).await
+    }
+
+    async fn execute(&self, session: &Caller, request: Request) -> Response {
+        self.execute(session, request).await
+    }
+
+    fn subscribe(&self, session: &Caller, request: Request) -> BoxStream<'static, Response> {
+        self.subscribe(session, request)
+    }
+
+    async fn revoked(&self, session: &Caller) -> Error {
+        self.revoked(session).await
+    }
+}
+
+impl Readiness for App {
+    async fn check(&self) -> Vec<Component> {
+        let health = self.health().await;
+        let migrated = health.pending_migrations == Some(0);
+        vec![
+            Component { name: "master_database", up: health.master, detail: None },
+            Component {
+                name: "master_schema",
+                up: migrated,
+                detail: (!migrated).then(|| "run `rapport migrate`".to_owned()),
+            },
+            Component {
+                name: "tenant_databases",
+                up: true,
+                detail: Some(format!("{} open, {} connections free", health.open_tenants, health.free_connections)),
+            },
+        ]
+    }
+}
+
+/// The settings of the server as the configuration gives them.
+#[must_use]
+pub fn http_settings(config: &Config) -> HttpSettings {
+    let server = &config.server;
+    HttpSettings {
+        body_bytes: server.body_limit.bytes(),
+        deadline: server.request_timeout,
+        connections: server.max_connections,
+        drain: server.drain_timeout,
+        trusted_proxies: server.trusted_proxies,
+        cors_origins: server.cors_origins.clone(),
+        graphiql: server.graphiql,
+        ..HttpSettings::default()
+    }
+}

@@ -1,0 +1,13 @@
+//! The integration tests: one binary, so that the platform is linked once. They speak to the product as its users do.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod cli;
+mod identity;
+mod insight;
+mod node;
+mod policy;
+mod protocol;
+mod sales;
+mod support;
+mod ticketing;

@@ -1,0 +1,174 @@
+//! Records of every type, made through the API with what the schema says of their inputs; their texts are markers, so
+//! that a single byte of them is recognised wherever it appears.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::surface::{Kind, Root, Surface, Values, pascal};
+use crate::support::{Answer, Session};
+
+/// Types of records that cannot be made or found through the API, with the reason.
+const UNMADE: &[(&str, &str)] = &[];
+
+/// The ids of records by the record's name.
+pub type Ids = BTreeMap<String, String>;
+
+/// Calls a root with arguments as variables.
+pub async fn call(
+    surface: &Surface,
+    session: &Session,
+    root: &Root,
+    arguments: &Map<String, Value>,
+    selection: &str,
+) -> Answer {
+    session.send(&surface.document(root, arguments, selection), Value::Object(arguments.clone())).await
+}
+
+/// What a mutation of one record answers: the record's id, and the user errors.
+pub fn outcome(surface: &Surface, root: &Root) -> String {
+    let mut parts = Vec::new();
+    for field in surface.fields(&root.answer) {
+        let name = field.name.node.as_str();
+        let leads_to = super::surface::base(&field.ty.node);
+        if surface.has_field(leads_to, "id") {
+            parts.push(format!("{name} {{ id }}"));
+        } else if name == "results" {
+            let errors = "userErrors { field code message }";
+            parts.push(format!("{name} {{ {errors} }}"));
+        }
+    }
+    if surface.has_field(&root.answer, "userErrors") {
+        parts.push("userErrors { field code message }".to_owned());
+    }
+    if parts.is_empty() { "{ __typename }".to_owned() } else { format!("{{ {} }}", parts.join(" ")) }
+}
+
+/// The root that makes a record.
+pub fn maker<'a>(roots: &'a [Root], record: &str) -> Option<&'a Root> {
+    let name = pascal(record);
+    let verbs = ["Create", "Add", "Invite"].map(|verb| format!("{name}{verb}").to_lowercase());
+    roots.iter().find(|root| root.kind == Kind::Mutation && verbs.contains(&root.name.to_lowercase()))
+}
+
+/// Makes a record of a type with everything filled in; what a rule does not want is left out. Answers its id.
+pub async fn make(
+    surface: &Surface,
+    session: &Session,
+    root: &Root,
+    ids: &Ids,
+    marker: &str,
+) -> Result<String, String> {
+    // A key of a record must be its own.
+    let unique = format!("{marker}-{:08x}", rand::random::<u32>());
+    let (_, payload) = perform(surface, session, root, ids, Some(&unique)).await?;
+    let made = payload.as_object().unwrap().values().find_map(|record| record["id"].as_str());
+    made.map(str::to_owned).ok_or_else(|| format!("{} answers no record: {payload}", root.name))
+}
+
+/// Calls a mutation until it is accepted: what its user errors name is left out. Answers the arguments and the payload.
+pub async fn perform(
+    surface: &Surface,
+    session: &Session,
+    root: &Root,
+    ids: &Ids,
+    marker: Option<&str>,
+) -> Result<(Map<String, Value>, Value), String> {
+    let mut without: Vec<String> = Vec::new();
+    for _ in 0..6 {
+        let values = Values { ids, marker, target: None, without: &without };
+        let arguments = surface.arguments(root, &values).ok_or("an id is missing")?;
+        let answer = call(surface, session, root, &arguments, &outcome(surface, root)).await;
+        if !answer.codes().is_empty() {
+            return Err(format!("{:?} {}", answer.codes(), answer.body));
+        }
+        let payload = answer.body["data"][&root.name].clone();
+        let results = payload["results"].as_array().cloned().unwrap_or_default();
+        let refused: Vec<Value> = std::iter::once(&payload)
+            .chain(&results)
+            .flat_map(|of| of["userErrors"].as_array().cloned().unwrap_or_default())
+            .collect();
+        if refused.is_empty() {
+            return Ok((arguments, payload));
+        }
+        let before = without.len();
+        for error in &refused {
+            let field = error["field"].as_array().and_then(|field| field.iter().rev().find_map(Value::as_str));
+            if let Some(field) = field.filter(|field| !without.iter().any(|of| of == field)) {
+                without.push(field.to_owned());
+            }
+        }
+        if without.len() == before {
+            return Err(format!("{refused:?} of {arguments:?}"));
+        }
+    }
+    Err(format!("still refused without {without:?}"))
+}
+
+/// A record of every type that this session can make, the rest made by `administrator`.
+pub async fn plant(surface: &Surface, session: &Session, administrator: &Session, marker: &str) -> Ids {
+    let roots = surface.roots();
+    let mut ids = Ids::from([("user".to_owned(), session.user_id.clone())]);
+    let mut waiting: Vec<String> = surface.records().into_iter().filter(|record| record != "user").collect();
+    while !waiting.is_empty() {
+        // What can be made with the most of what it may refer to.
+        let unmet = |record: &String| {
+            let root = maker(&roots, record)?;
+            let values = Values { ids: &ids, marker: None, target: None, without: &[] };
+            surface.arguments(root, &values)?;
+            let places = surface.places(root, 0);
+            let of =
+                |place: &super::surface::Place| place.record.clone().filter(|of| of != record && !ids.contains_key(of));
+            Some(places.iter().filter_map(of).count())
+        };
+        let Some((_, at)) = waiting.iter().enumerate().filter_map(|(at, of)| unmet(of).map(|unmet| (unmet, at))).min()
+        else {
+            break;
+        };
+        let record = waiting.remove(at);
+        let root = maker(&roots, &record).unwrap();
+        let made = match make(surface, session, root, &ids, marker).await {
+            Err(error) if error.contains("FORBIDDEN") => make(surface, administrator, root, &ids, marker).await,
+            made => made,
+        };
+        let id = made.unwrap_or_else(|error| {
+            panic!(
+                "{} could not be called: {error}\nSay what fits in `special` of tests/it/policy/surface.rs",
+                root.name
+            )
+        });
+        ids.insert(record, id);
+    }
+    // What other records bring with them is found in its list.
+    for record in waiting {
+        let connection = format!("{}Connection", pascal(&record));
+        let list = roots.iter().find(|root| root.answer == connection);
+        let found = match list {
+            Some(list) => {
+                let answer = call(surface, session, list, &Map::new(), "{ edges { node { id } } }").await;
+                let answer = if answer.codes().contains(&"FORBIDDEN".to_owned()) {
+                    call(surface, administrator, list, &Map::new(), "{ edges { node { id } } }").await
+                } else {
+                    answer
+                };
+                answer.body["data"][&list.name]["edges"][0]["node"]["id"].as_str().map(str::to_owned)
+            }
+            None => None,
+        };
+        match found {
+            Some(id) => drop(ids.insert(record, id)),
+            None if list.is_none() && UNMADE.iter().any(|(of, _)| *of == record) => {}
+            None => panic!(
+                "no `{record}` could be made or found. Let its mutation be called {}Create, let another record bring \
+                 it, or say in UNMADE of tests/it/policy/world.rs why there is none",
+                pascal(&record)
+            ),
+        }
+    }
+    ids
+}
+
+/// The id of a record of this type that never existed.
+pub fn never(record: &str) -> String {
+    rapport::data::ids::encode(record, uuid::Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0001))
+}

@@ -1,0 +1,9 @@
+//! The GraphQL transports over real connections, in front of a toy schema.
+
+mod audit;
+mod graphiql;
+mod http;
+mod limits;
+mod sse;
+mod toy;
+mod websocket;

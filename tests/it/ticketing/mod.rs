@@ -1,0 +1,4 @@
+//! Helping customers.
+
+mod comment;
+mod ticket;
