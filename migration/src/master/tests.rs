@@ -123,6 +123,7 @@ impl World {
             description: None,
             scope: DataScope::Own,
             is_built_in: true,
+            deleted_at: None,
             mirror_pending: false,
             version: 1,
             created_at: at(1),
