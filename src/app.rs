@@ -11,11 +11,11 @@ use crate::{
     auth::{
         access_token::{AccessTokenSettings, SigningKey},
         password::PasswordSettings,
-        throttle::{Limit, ThrottleSettings},
+        throttle::{Limit, RateLimiter, ThrottleSettings},
     },
     clock::Clock,
     config::Config,
-    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, idempotency::RequestKey},
+    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, idempotency::RequestKey, ids},
     error::{Error, Result},
     graphql::{
         identity::api_key,
@@ -33,6 +33,9 @@ use crate::{
 /// How often databases that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
+/// How many tenants' spending is remembered; who has spent nothing for longest is forgotten first.
+const TENANTS_COUNTED: usize = 100_000;
+
 /// The application. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -41,6 +44,8 @@ struct Inner {
     identity: Identity,
     schema: Schema,
     documents: Documents,
+    /// What each tenant may spend over time, in points of cost.
+    points: RateLimiter,
     master_url: String,
     show_statements: bool,
 }
@@ -51,22 +56,8 @@ impl App {
     /// # Errors
     /// When the master database cannot be reached or a setting cannot be used.
     pub async fn new(config: &Config, clock: Clock) -> Result<Self> {
-        let database = &config.database;
-        let pool = |connections| PoolSettings {
-            connections,
-            acquire_timeout: database.acquire_timeout,
-            idle_timeout: database.idle_timeout,
-        };
-        let master_url = database.master().expose().to_owned();
-        let master = MasterDb::open(&master_url, pool(database.master_connections), clock).await?;
-        let tenants = Tenants::new(
-            master,
-            TenantsSettings {
-                url_template: database.tenant_template().expose().to_owned(),
-                connection_budget: database.connection_budget,
-                pool: pool(database.tenant_connections),
-            },
-        )?;
+        let clock_of_points = clock.clone();
+        let tenants = tenants(config, clock).await?;
         let identity = Identity::new(identity_settings(config), tenants, seeds())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
         let mut builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone()));
@@ -77,7 +68,13 @@ impl App {
             identity,
             schema: builder.finish(),
             documents,
-            master_url,
+            points: RateLimiter::of_points(
+                clock_of_points,
+                config.limits.tenant_points,
+                config.limits.tenant_points_per_second,
+                TENANTS_COUNTED,
+            ),
+            master_url: config.database.master().expose().to_owned(),
             show_statements: config.server.show_statements,
         })))
     }
@@ -144,6 +141,20 @@ impl App {
         }
     }
 
+    /// Takes the cost of an operation from what the caller's tenant may spend; answers what is left, where that is
+    /// bounded. Each node counts for itself.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when it does not suffice.
+    pub fn charge(&self, caller: &Caller, cost: u64) -> Result<Option<u64>> {
+        match &caller.principal {
+            Some(Principal::Member(member)) => {
+                self.0.points.take_many(member.actor.tenant_id, u32::try_from(cost).unwrap_or(u32::MAX))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Runs a query or a mutation.
     pub async fn execute(&self, caller: &Caller, request: Request) -> Response {
         let (request, db) = match self.prepare(caller, request).await {
@@ -181,6 +192,8 @@ impl App {
         };
         let db = match &principal {
             Some(Principal::Member(member)) => {
+                let named = ids::encode("tenant", member.actor.tenant_id);
+                tracing::Span::current().record("tenant", named);
                 let tenant = self.0.identity.tenants().open(member.actor.tenant_id).await?;
                 Some(tenant.for_actor(member.actor.clone(), idempotency_key(&request)?))
             }
@@ -232,6 +245,26 @@ fn idempotency_key(request: &Request) -> Result<Option<RequestKey>> {
     RequestKey::of_body(key, &[&request.query, &variables, operation]).map(Some)
 }
 
+/// The registry of tenants over the master database that the settings name.
+///
+/// # Errors
+/// When the master database cannot be reached or a setting cannot be used.
+pub async fn tenants(config: &Config, clock: Clock) -> Result<Tenants> {
+    let database = &config.database;
+    let pool = |connections| PoolSettings {
+        connections,
+        acquire_timeout: database.acquire_timeout,
+        idle_timeout: database.idle_timeout,
+    };
+    let master = MasterDb::open(database.master().expose(), pool(database.master_connections), clock).await?;
+    let settings = TenantsSettings {
+        url_template: database.tenant_template().expose().to_owned(),
+        connection_budget: database.connection_budget,
+        pool: pool(database.tenant_connections),
+    };
+    Tenants::new(master, settings)
+}
+
 /// What fills the database of a new tenant.
 fn seeds() -> Vec<Arc<dyn Seed>> {
     vec![Arc::new(DefaultPipeline)]
@@ -268,6 +301,9 @@ fn identity_settings(config: &Config) -> IdentitySettings {
         registration: auth.registration,
         invitation_link: format!("{base_url}/invitation?token={{token}}"),
         reset_link: format!("{base_url}/password-reset?token={{token}}"),
+        base_currency: config.tenants.base_currency.clone(),
+        time_zone: config.tenants.time_zone.clone(),
+        locale: config.tenants.locale.clone(),
         ..IdentitySettings::default()
     }
 }

@@ -48,7 +48,7 @@ pub enum Error {
     #[error("this tenant is being migrated; try again shortly")]
     TenantMigrating,
     /// Too many requests.
-    #[error("too many requests; try again in {} s", retry_after.as_secs().max(1))]
+    #[error("too many requests; try again in {} s", whole_seconds(*retry_after))]
     Throttled {
         /// When it is worth trying again.
         retry_after: Duration,
@@ -62,6 +62,13 @@ pub enum Error {
     /// A fault of ours. The cause goes to the log, never to the caller.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A time to wait in whole seconds, as callers are told it: rounded up, so that who waits so long has waited enough.
+#[must_use]
+pub const fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_secs() + (wait.subsec_nanos() > 0) as u64;
+    if seconds == 0 { 1 } else { seconds }
 }
 
 impl Error {

@@ -61,7 +61,10 @@ impl Default for ThrottleSettings {
 #[derive(Debug)]
 pub struct RateLimiter {
     clock: Clock,
-    limit: Limit,
+    /// How much may be taken at once.
+    burst: i64,
+    /// After how many microseconds one more may be taken; 0: there is no limit.
+    interval: i64,
     hasher: RandomState,
     /// For each key, when its budget will be full again, in microseconds since 1970.
     full_at: Mutex<LruCache<u64, i64>>,
@@ -71,9 +74,19 @@ impl RateLimiter {
     /// A limiter that remembers at most `capacity` keys.
     #[must_use]
     pub fn new(clock: Clock, limit: Limit, capacity: usize) -> Self {
+        Self::with(clock, limit.burst, i64::from(limit.interval_seconds) * 1_000_000, capacity)
+    }
+
+    /// A limiter of points: each key may spend `burst` at once, and gets `per_second` back; 0: there is no limit.
+    #[must_use]
+    pub fn of_points(clock: Clock, burst: u32, per_second: u32, capacity: usize) -> Self {
+        Self::with(clock, burst, 1_000_000_i64.checked_div(i64::from(per_second)).unwrap_or(0), capacity)
+    }
+
+    fn with(clock: Clock, burst: u32, interval: i64, capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        let limit = Limit { burst: limit.burst.max(1), interval_seconds: limit.interval_seconds };
-        Self { clock, limit, hasher: RandomState::new(), full_at: Mutex::new(LruCache::sparse(capacity)) }
+        let full_at = Mutex::new(LruCache::sparse(capacity));
+        Self { clock, burst: i64::from(burst.max(1)), interval, hasher: RandomState::new(), full_at }
     }
 
     /// Takes one from the key's budget.
@@ -81,21 +94,32 @@ impl RateLimiter {
     /// # Errors
     /// [`Error::Throttled`] when the budget is used up; nothing is taken then.
     pub fn take(&self, key: impl Hash) -> Result<()> {
+        self.take_many(key, 1).map(|_| ())
+    }
+
+    /// Takes so many from the key's budget; answers how many are left, or none where there is no limit.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when the budget does not suffice; nothing is taken then.
+    pub fn take_many(&self, key: impl Hash, count: u32) -> Result<Option<u64>> {
+        if self.interval == 0 {
+            return Ok(None);
+        }
         let key = self.hasher.hash_one(key);
         let now = self.now();
         let mut full_at = self.lock();
-        let next = full_at.get(&key).copied().unwrap_or(now).max(now) + self.interval();
-        let excess = next - now - self.interval() * i64::from(self.limit.burst);
-        if excess > 0 {
-            return Err(Error::Throttled { retry_after: Duration::from_micros(excess.unsigned_abs()) });
+        let next = full_at.get(&key).copied().unwrap_or(now).max(now) + self.interval * i64::from(count);
+        let left = self.interval * self.burst - (next - now);
+        if left < 0 {
+            return Err(Error::Throttled { retry_after: Duration::from_micros(left.unsigned_abs()) });
         }
         full_at.put(key, next);
-        Ok(())
+        Ok(Some(left.unsigned_abs() / self.interval.unsigned_abs()))
     }
 
     /// Gives back one that was taken.
     pub fn give_back(&self, key: impl Hash) {
-        let interval = self.interval();
+        let interval = self.interval;
         if let Some(full_at) = self.lock().get_mut(&self.hasher.hash_one(key)) {
             *full_at -= interval;
         }
@@ -104,10 +128,6 @@ impl RateLimiter {
     /// Fills the key's budget.
     pub fn reset(&self, key: impl Hash) {
         self.lock().pop(&self.hasher.hash_one(key));
-    }
-
-    fn interval(&self) -> i64 {
-        i64::from(self.limit.interval_seconds) * 1_000_000
     }
 
     fn now(&self) -> i64 {

@@ -13,10 +13,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Exit, Failure, Global, health, output::Output};
+use super::{Exit, Failure, Global, health, output::Output, platform};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError, DatabaseUrl, Engine, Problem},
+    data::examine::Answer,
 };
 
 /// The oldest SQLite that has what the statements use (RETURNING).
@@ -119,12 +120,17 @@ impl fmt::Display for Report {
 /// # Errors
 /// When the report cannot be shown. What is wrong with the machine is no error, but a finding.
 pub async fn run(args: &Args, global: &Global) -> Result<Exit, Failure> {
+    let output = Output::new(args.json);
     let loaded = Config::load(&global.sources());
-    let report = match tokio::task::spawn_blocking(move || examine(&loaded, &Clock::system())).await {
+    let config = loaded.as_ref().ok().cloned();
+    let mut report = match tokio::task::spawn_blocking(move || examine(&loaded, &Clock::system())).await {
         Ok(report) => report,
         Err(error) => return Err(Failure::new(format!("the examination was cut off: {error}"))),
     };
-    Output::new(args.json).show(&report)?;
+    if let Some(config) = config {
+        report.checks.extend(databases(&config, output).await);
+    }
+    output.show(&report)?;
     Ok(report.exit())
 }
 
@@ -310,6 +316,47 @@ fn clock_check(now: DateTime<Utc>) -> Check {
     }
 }
 
+/// Asks the master database and every tenant's; of tenants whose databases are well only the number is told.
+async fn databases(config: &Config, output: Output) -> Vec<Check> {
+    const MASTER: &str = "master database";
+    let clock = Clock::system();
+    let url = config.database.master();
+    let answer = match platform::examine_master(config, &clock).await {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => return vec![Check::well(MASTER, format!("{url} will be made at the first start"))],
+        Err(error) => Err(platform::cause(&error)),
+    };
+    let readable = answer.as_ref().is_ok_and(|answer| answer.pending_migrations == 0);
+    let mut checks = database_checks(&[DatabaseFacts { name: MASTER.to_owned(), url: url.clone(), answer }]);
+    if !readable {
+        return checks;
+    }
+    let progress = output.progress("tenants", None);
+    let facts = platform::examine_tenants(config, &clock, &progress).await;
+    drop(progress);
+    match facts {
+        Ok(facts) => {
+            let found: Vec<Check> =
+                facts.iter().flat_map(|fact| wanting(database_checks(std::slice::from_ref(fact)))).collect();
+            let of = facts.len();
+            let names: std::collections::BTreeSet<_> = found.iter().map(|check| check.name.as_str()).collect();
+            checks.push(Check::well("tenant databases", format!("{} of {of} are well", of - names.len())));
+            checks.extend(found);
+        }
+        Err(error) => checks.push(Check::problem(
+            "tenant databases",
+            format!("they could not be looked at: {}", platform::cause(&error)),
+            "Mend what is said above, then run the doctor again.",
+        )),
+    }
+    checks
+}
+
+/// What is not well of these checks.
+fn wanting(checks: Vec<Check>) -> impl Iterator<Item = Check> {
+    checks.into_iter().filter(|check| check.verdict != Verdict::Well)
+}
+
 /// What a database said of itself, or why it said nothing.
 #[derive(Clone, Debug)]
 pub struct DatabaseFacts {
@@ -318,20 +365,7 @@ pub struct DatabaseFacts {
     /// Its address.
     pub url: DatabaseUrl,
     /// The answer.
-    pub answer: Result<DatabaseAnswer, String>,
-}
-
-/// What a database said of itself.
-#[derive(Clone, Debug)]
-pub struct DatabaseAnswer {
-    /// `sqlite_version()`, or PostgreSQL's `server_version`.
-    pub version: String,
-    /// The database's own clock and ours, read together; none for SQLite, which has ours.
-    pub clocks: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// Migrations that this program knows and this database has not had.
-    pub pending_migrations: usize,
-    /// Whether this SQLite was built with `SQLITE_ENABLE_QPSG`; none for PostgreSQL.
-    pub qpsg: Option<bool>,
+    pub answer: Result<Answer, String>,
 }
 
 /// Judges what the databases said of themselves.

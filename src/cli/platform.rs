@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use entity::{
-    master::{TenantStatus, tenant as tenants},
+    master::{ProvisioningStep, TenantStatus, tenant as tenant_row},
     tenant::role,
 };
-use sea_orm::ColumnTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
 
 use super::{
@@ -16,17 +16,22 @@ use super::{
         self,
         folder::{Folder, Found},
     },
+    doctor::DatabaseFacts,
     import,
     migrate::{Migrated, Summary},
     output::{Output, Progress},
     tenant, user,
 };
 use crate::{
-    app::App,
+    app::{App, tenants},
     auth::Actor,
     clock::Clock,
-    config::{Config, Secret},
-    data::{TenantDb, ids, value},
+    config::{Config, DatabaseUrl, Secret},
+    data::{
+        TenantDb,
+        examine::{self, Answer},
+        ids, value,
+    },
     error::{Error, Result, UserErrorCode},
     http::{DemoLogin, HttpSettings, Lifecycle, http_settings, router, serve},
     services::{
@@ -182,19 +187,20 @@ async fn told_to_stop() {
     let _ = interrupt.await;
 }
 
-/// Brings the tenants of these slugs (none named: all) up to date.
+/// Brings the tenants of these short names or ids (none named: all) up to date.
 ///
 /// # Errors
 /// When the master database fails.
-pub async fn migrate(config: &Config, slugs: &[String], progress: &Progress) -> Result<Summary> {
+pub async fn migrate(config: &Config, names: &[String], progress: &Progress) -> Result<Summary> {
     let app = App::new(config, Clock::system()).await?;
     let applied = app.migrate_master().await?;
     let mut summary = Summary { databases: vec![Migrated { database: "master".to_owned(), applied, error: None }] };
-    for slug in slugs {
+    let mut chosen = Vec::new();
+    for name in names {
         // A name that does not exist is told before any other is touched.
-        app.identity().tenant_by_slug(slug).await.map_err(|error| no_tenant(error, slug))?;
+        chosen.push(named(&app, name).await?.id);
     }
-    let wanted = |tenant: &tenants::Model| slugs.is_empty() || slugs.contains(&tenant.slug);
+    let wanted = |tenant: &tenant_row::Model| names.is_empty() || chosen.contains(&tenant.id);
     app.identity()
         .tenants_migrate(wanted, |migration| {
             progress.message(&format!("{} of {}", migration.done, migration.total));
@@ -208,19 +214,54 @@ pub async fn migrate(config: &Config, slugs: &[String], progress: &Progress) -> 
     Ok(summary)
 }
 
+/// What the master database says of itself; none where it is still to be made.
+///
+/// # Errors
+/// When it cannot be opened or does not answer.
+pub async fn examine_master(config: &Config, clock: &Clock) -> Result<Option<Answer>> {
+    examine::master(config.database.master().expose(), clock).await
+}
+
+/// What the databases of all tenants say of themselves, those apart whose making never came so far.
+///
+/// # Errors
+/// When the master database fails.
+pub async fn examine_tenants(config: &Config, clock: &Clock, progress: &Progress) -> Result<Vec<DatabaseFacts>> {
+    let registry = tenants(config, clock.clone()).await?;
+    let query = tenant_row::Entity::find()
+        .filter(tenant_row::Column::Status.ne(TenantStatus::Deleted))
+        .filter(tenant_row::Column::ProvisioningStep.ne(ProvisioningStep::Registered))
+        .order_by_asc(tenant_row::Column::Slug);
+    let all = registry.master().all(query).await?;
+    progress.total(u64::try_from(all.len()).unwrap_or(u64::MAX));
+    let mut facts = Vec::with_capacity(all.len());
+    for tenant in all {
+        let answer = registry.examine(&tenant, clock).await.map_err(|error| cause(&error));
+        let url = tenant.database_url.map_or_else(|| config.database.tenant(tenant.id), DatabaseUrl::new);
+        facts.push(DatabaseFacts { name: format!("tenant {}", tenant.slug), url, answer });
+        progress.step(1);
+    }
+    Ok(facts)
+}
+
 /// What went wrong, for the person who runs the platform.
-fn cause(error: &Error) -> String {
+pub fn cause(error: &Error) -> String {
     match error {
         Error::Internal(cause) => cause.to_string(),
         other => other.to_string(),
     }
 }
 
-fn no_tenant(error: Error, slug: &str) -> Error {
-    match error {
-        Error::NotFound => Error::BadInput(format!("there is no tenant {slug}; `rapport tenant list` names them")),
+/// The tenant that a command names, by its short name or its id.
+async fn named(app: &App, name: &str) -> Result<tenant_row::Model> {
+    let found = match ids::decode(name) {
+        Some(("tenant", id)) => app.identity().tenant_by_id(id).await,
+        _ => app.identity().tenant_by_slug(name).await,
+    };
+    found.map_err(|error| match error {
+        Error::NotFound => Error::BadInput(format!("there is no tenant {name}; `rapport tenant list` names them")),
         other => other,
-    }
+    })
 }
 
 /// What `rapport tenant` does.
@@ -237,12 +278,12 @@ impl TenantService {
         Ok(Self { app: open(config).await? })
     }
 
-    async fn named(&self, slug: &str) -> Result<tenants::Model> {
-        self.app.identity().tenant_by_slug(slug).await.map_err(|error| no_tenant(error, slug))
+    async fn named(&self, name: &str) -> Result<tenant_row::Model> {
+        named(&self.app, name).await
     }
 }
 
-fn shown(tenant: &tenants::Model) -> tenant::Tenant {
+fn shown(tenant: &tenant_row::Model) -> tenant::Tenant {
     let status = match tenant.status {
         TenantStatus::Provisioning => "PROVISIONING",
         TenantStatus::Active => "ACTIVE",
@@ -273,8 +314,8 @@ impl tenant::Service for TenantService {
             name: args.name.clone(),
             base_currency: args.currency.clone(),
             time_zone: args.time_zone.clone(),
-            locale: None,
-            database_url: None,
+            locale: args.locale.clone(),
+            database_url: args.database_url.as_ref().map(|url| url.expose().to_owned()),
             admin: FirstAdmin {
                 name: args.admin_name.clone().unwrap_or_else(|| args.admin.clone()),
                 email: args.admin.clone(),
@@ -290,18 +331,18 @@ impl tenant::Service for TenantService {
         Ok(self.app.identity().tenant_list(&page).await?.iter().map(shown).collect())
     }
 
-    async fn suspend(&self, slug: &str) -> Result<tenant::Tenant> {
-        let tenant = self.named(slug).await?;
+    async fn suspend(&self, name: &str) -> Result<tenant::Tenant> {
+        let tenant = self.named(name).await?;
         Ok(shown(&self.app.identity().tenant_suspend(tenant.id).await?))
     }
 
-    async fn resume(&self, slug: &str) -> Result<tenant::Tenant> {
-        let tenant = self.named(slug).await?;
+    async fn resume(&self, name: &str) -> Result<tenant::Tenant> {
+        let tenant = self.named(name).await?;
         Ok(shown(&self.app.identity().tenant_resume(tenant.id).await?))
     }
 
-    async fn delete(&self, slug: &str) -> Result<tenant::Tenant> {
-        let tenant = self.named(slug).await?;
+    async fn delete(&self, name: &str) -> Result<tenant::Tenant> {
+        let tenant = self.named(name).await?;
         Ok(shown(&self.app.identity().tenant_delete(tenant.id).await?))
     }
 }
@@ -310,8 +351,8 @@ impl tenant::Service for TenantService {
 ///
 /// # Errors
 /// When there is no such tenant, or it cannot be opened.
-pub async fn system(app: &App, slug: &str) -> Result<TenantDb> {
-    let tenant = app.identity().tenant_by_slug(slug).await.map_err(|error| no_tenant(error, slug))?;
+pub async fn system(app: &App, name: &str) -> Result<TenantDb> {
+    let tenant = named(app, name).await?;
     let open = app.identity().tenants().open(tenant.id).await?;
     Ok(open.for_actor(Arc::new(Actor::system(tenant.id)), None))
 }
@@ -364,7 +405,7 @@ pub async fn create_user(config: &Config, args: &user::Create, password: Option<
 pub async fn import(config: &Config, args: &import::Args, progress: &Progress) -> Result<Report, Failure> {
     let mapping = args.mapping()?;
     let app = open(config).await?;
-    let tenant = app.identity().tenant_by_slug(&args.tenant).await.map_err(|error| no_tenant(error, &args.tenant))?;
+    let tenant = named(&app, &args.tenant).await?;
     let db = system(&app, &args.tenant).await?;
     let request = Request {
         record: args.record.clone(),

@@ -10,7 +10,10 @@ use super::{
     output::{Output, Table},
     user::{Invitation, password},
 };
-use crate::{config::Secret, error::Result};
+use crate::{
+    config::{DatabaseUrl, Secret},
+    error::Result,
+};
 
 /// The arguments of `rapport tenant`.
 #[derive(Debug, clap::Args)]
@@ -61,6 +64,12 @@ pub struct Create {
     /// The time zone; the setting tenants.time_zone where it is not given
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
+    /// The language, such as de-AT; the setting tenants.locale where it is not given
+    #[arg(long, value_name = "TAG")]
+    pub locale: Option<String>,
+    /// Where the database is to be, when not where database.tenant_url_template says: sqlite: or postgres:
+    #[arg(long, value_name = "URL", env = "RAPPORT_TENANT_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

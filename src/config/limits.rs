@@ -1,10 +1,10 @@
-//! `[limits]`: the bounds of one GraphQL document and of one page.
+//! `[limits]`: the bounds of one GraphQL document.
 
 use serde::Deserialize;
 
 use super::problem::Problem;
 
-/// The bounds of one GraphQL document and of one page.
+/// The bounds of one GraphQL document.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -20,10 +20,10 @@ pub struct Limits {
     pub tokens: u32,
     /// How many directives.
     pub directives: u32,
-    /// How many records a list returns when the query does not say.
-    pub page_default: u32,
-    /// How many records can be asked for at most.
-    pub page_max: u32,
+    /// How many points of cost a tenant may spend at once.
+    pub tenant_points: u32,
+    /// How many points it gets back each second; 0: there is no limit.
+    pub tenant_points_per_second: u32,
 }
 
 impl Limits {
@@ -35,7 +35,6 @@ impl Limits {
             ("limits.root_fields", u64::from(self.root_fields)),
             ("limits.tokens", u64::from(self.tokens)),
             ("limits.directives", u64::from(self.directives)),
-            ("limits.page_default", u64::from(self.page_default)),
         ] {
             if value == 0 {
                 problems.push(Problem::new(
@@ -45,18 +44,18 @@ impl Limits {
                 ));
             }
         }
-        if self.page_default > self.page_max {
+        if u64::from(self.tenant_points) < self.complexity {
             problems.push(Problem::new(
-                "limits.page_default",
-                format!("is {}, more than limits.page_max ({})", self.page_default, self.page_max),
-                "Lower it, or raise limits.page_max.",
+                "limits.tenant_points",
+                format!("is {}, less than limits.complexity ({})", self.tenant_points, self.complexity),
+                "Raise it, or what limits.complexity allows could never run.",
             ));
         }
-        if self.page_max > 1000 {
+        if self.tenant_points_per_second > 1_000_000 {
             problems.push(Problem::new(
-                "limits.page_max",
-                format!("is {}", self.page_max),
-                "At most 1000 records fit one page; read more with `after`.",
+                "limits.tenant_points_per_second",
+                format!("is {}", self.tenant_points_per_second),
+                "Write at most 1000000, or 0 for no limit.",
             ));
         }
     }

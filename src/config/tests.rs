@@ -33,7 +33,7 @@ fn the_defaults_load_and_are_what_the_api_promises() {
     assert_eq!(config.database.connection_budget, 64);
     assert_eq!(config.auth.access_token_lifetime(), Duration::from_secs(3600));
     assert_eq!(config.auth.refresh_token_lifetime(), Duration::from_secs(30 * 24 * 3600));
-    assert_eq!((config.limits.depth, config.limits.page_default, config.limits.page_max), (12, 20, 100));
+    assert_eq!((config.limits.depth, config.limits.aliases), (12, 100));
     assert_eq!(config.logging.format, LogFormat::Text);
     assert!(config.auth.secret.is_none());
 }
@@ -61,7 +61,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
     assert_eq!(config.server.port, 9001);
     assert_eq!(config.server.host, "0.0.0.0");
     assert_eq!(config.limits.depth, 7);
-    assert_eq!(config.limits.page_max, 100);
+    assert_eq!(config.limits.aliases, 100);
     assert_eq!(config.server.cors_origins, ["https://a.example", "*"]);
     assert_eq!(config.file, Some(path));
 }
@@ -90,7 +90,7 @@ fn all_problems_are_reported_together() {
         ("RAPPORT_DATABASE__TENANT_URL_TEMPLATE", "postgres://host/one"),
         ("RAPPORT_DATABASE__MASTER_URL", "sqlite::memory:"),
         ("RAPPORT_AUTH__ACCESS_TOKEN_MINUTES", "0"),
-        ("RAPPORT_LIMITS__PAGE_DEFAULT", "200"),
+        ("RAPPORT_LIMITS__TOKENS", "0"),
         ("RAPPORT_LOGGING__FILTER", "info,=nonsense="),
         ("RAPPORT_TENANTS__BASE_CURRENCY", "Euro"),
     ]));
@@ -100,7 +100,7 @@ fn all_problems_are_reported_together() {
         "database.tenant_url_template",
         "database.master_url",
         "auth.access_token_minutes",
-        "limits.page_default",
+        "limits.tokens",
         "logging.filter",
         "tenants.base_currency",
     ] {

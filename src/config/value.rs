@@ -1,6 +1,6 @@
 //! The kinds of value a setting can have: secrets, database addresses, durations, sizes.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -94,6 +94,18 @@ impl DatabaseUrl {
             (_, None) => rest,
         };
         rest.split_once('?').map_or(rest, |(path, _)| path)
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Self::new(text);
+        match url.engine() {
+            Some(_) => Ok(url),
+            None => Err("it must begin with sqlite: or postgres:".to_owned()),
+        }
     }
 }
 

@@ -23,6 +23,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// The advisory lock that PostgreSQL holds for whoever migrates the master database: any number that is ours alone.
+const MIGRATING: i64 = 0x5241_5050_4f52_5401;
+
 /// The open master database. Cheap to clone.
 #[derive(Clone)]
 pub struct MasterDb {
@@ -48,12 +51,16 @@ impl MasterDb {
         Ok(Self { engine: Arc::new(Engine::open(&creating, pool, None).await?), clock })
     }
 
-    /// Brings the master database up to date. Answers how many migrations ran.
+    /// Brings the master database up to date. Answers how many migrations ran. Nodes that start together take turns.
     ///
     /// # Errors
     /// When a migration fails; what ran before it stays.
     pub async fn migrate(&self, url: &str) -> Result<usize> {
         let connection = dedicated(url).await?;
+        // The connection's end releases it. An SQLite file belongs to one machine, where one program starts.
+        if self.dialect() == Dialect::Postgres {
+            connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATING})")).await?;
+        }
         let pending = MasterMigrator::get_pending_migrations(&connection).await?.len();
         MasterMigrator::up(&connection, None).await?;
         connection.close().await?;

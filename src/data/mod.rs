@@ -8,7 +8,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `engine` | one open database, SQLite or PostgreSQL |
+//! | `engine`, `examine` | one open database, SQLite or PostgreSQL; what it says of itself |
 //! | `master`, `tenants`, `provision` | the platform's own database; which tenant databases are open; how they come to be |
 //! | `scope` | which rows an actor reaches |
 //! | `find`, `plan` | reading: typed rows; a whole selection as one statement |
@@ -24,6 +24,7 @@ pub mod about;
 pub mod aggregate;
 mod checks;
 mod engine;
+pub mod examine;
 pub mod feed;
 pub mod find;
 pub mod idempotency;

@@ -224,8 +224,8 @@ impl Tenants {
         provision::remove(&self.url(row)).await
     }
 
-    /// Where the tenant's database is.
-    fn url(&self, row: &tenant::Model) -> String {
+    /// Where the tenant's database is. It may hold a password.
+    pub(super) fn url(&self, row: &tenant::Model) -> String {
         row.database_url
             .clone()
             .unwrap_or_else(|| self.0.settings.url_template.replace("{tenant_id}", &row.id.simple().to_string()))

@@ -7,10 +7,16 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use async_graphql::{PathSegment, Response, ServerError, Value};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::graphql::limits::{Cost, Refusal};
+use crate::{
+    error::{Error, whole_seconds},
+    graphql::{
+        kit::error::to_graphql,
+        limits::{Cost, Refusal},
+    },
+};
 
 /// The most errors of a request that could not run.
 const MAX_REQUEST_ERRORS: usize = 100;
@@ -69,6 +75,21 @@ impl Answer {
         answer
     }
 
+    /// The tenant has spent its budget; `cost` is what the operation would have taken from it.
+    pub(crate) fn throttled(error: Error, request_id: &str, cost: Cost) -> Self {
+        let after = match &error {
+            Error::Throttled { retry_after } => whole_seconds(*retry_after),
+            _ => 1,
+        };
+        let error = to_graphql(error).into_server_error(async_graphql::Pos::default());
+        let mut response = Response::from_errors(vec![ServerError { locations: Vec::new(), ..error }]);
+        response.extensions.insert("cost".to_owned(), cost.into());
+        response.http_headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
+        let mut answer = Self { response: Box::new(response), refused: true };
+        answer.finish(request_id);
+        answer
+    }
+
     fn finish(&mut self, request_id: &str) {
         let errors = &mut self.response.errors;
         if self.refused {
@@ -118,6 +139,15 @@ impl Answer {
             Some("TIMEOUT") => StatusCode::SERVICE_UNAVAILABLE,
             Some("INTERNAL_SERVER_ERROR") => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The status under `application/json`: 200 for whatever was understood, except that who must wait is told so by
+    /// the status that proxies and clients know.
+    pub(crate) fn plain_status(&self) -> StatusCode {
+        match self.status() {
+            StatusCode::TOO_MANY_REQUESTS => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::OK,
         }
     }
 
@@ -176,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    const COST: Cost = Cost { requested: 3, max: 10 };
+    const COST: Cost = Cost { requested: 3, max: 10, left: None };
 
     fn failing(message: &str, path: &[&str], code: Option<&str>) -> ServerError {
         let mut error = ServerError::new(message, Some(Pos { line: 1, column: 2 }));

@@ -24,8 +24,12 @@ impl Backend for App {
     }
 
     async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
-        let client = Client { address: credentials.client_address, user_agent: None };
+        let client = Client { address: credentials.client_address, user_agent: credentials.user_agent };
         self.authenticate(credentials.token.as_deref(), client).await
+    }
+
+    fn charge(&self, session: &Caller, cost: u64) -> Result<Option<u64>> {
+        self.charge(session, cost)
     }
 
     async fn execute(&self, session: &Caller, request: Request) -> Response {

@@ -24,6 +24,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Finds out who asks. A request without a token is somebody too: it may log in.
     fn authenticate(&self, credentials: Credentials) -> impl Future<Output = Result<Self::Session>> + Send;
 
+    /// Takes the cost of an operation from what the caller may spend over time; answers what is left, where that is
+    /// bounded.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when it does not suffice.
+    fn charge(&self, session: &Self::Session, cost: u64) -> Result<Option<u64>>;
+
     /// Runs a query or a mutation.
     fn execute(&self, session: &Self::Session, request: Request) -> impl Future<Output = Response> + Send;
 
@@ -42,6 +49,8 @@ pub struct Credentials {
     pub token: Option<String>,
     /// Where the request comes from, as far as the proxies in front are trusted to say.
     pub client_address: IpAddr,
+    /// How the browser or program names itself.
+    pub user_agent: Option<String>,
     /// Names the request, or the one that opened the socket.
     pub request_id: Arc<str>,
 }

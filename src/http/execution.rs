@@ -6,10 +6,7 @@ use async_graphql::{Request, parser::types::OperationType};
 use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::{answer::Answer, backend::Backend, graphql::params::Params};
-use crate::graphql::{
-    limits::{Cost, Documents},
-    request::RequestInfo,
-};
+use crate::graphql::{limits::Cost, request::RequestInfo};
 
 /// An operation that was admitted.
 pub(crate) struct Operation {
@@ -20,20 +17,30 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// Bounds the document and fills in the variables.
+    /// Bounds the document, fills in the variables and charges the caller.
     ///
     /// # Errors
     /// The answer to a document that must not be executed.
-    pub(crate) fn admit(documents: &Documents, params: Params, info: RequestInfo) -> Result<Self, Answer> {
+    pub(crate) fn admit<B: Backend>(
+        backend: &B,
+        session: &B::Session,
+        params: Params,
+        info: RequestInfo,
+    ) -> Result<Self, Answer> {
         let request_id = Arc::clone(&info.request_id);
         let mut request = Request::new(params.query).variables(params.variables.unwrap_or_default());
         request.operation_name = params.operation_name;
-        match documents.admit(&mut request) {
+        match backend.documents().admit(&mut request) {
             Ok(admission) => {
-                // So that an anonymous operation's name is not asked for again.
-                tracing::debug!(%request_id, operation = admission.operation_name, kind = %admission.kind, "admitted");
-                let request = request.data(info);
-                Ok(Self { request, kind: admission.kind, cost: admission.cost, request_id })
+                if let Some(name) = &admission.operation_name {
+                    tracing::Span::current().record("operation", name);
+                }
+                let mut cost = admission.cost;
+                cost.left = match backend.charge(session, cost.requested) {
+                    Ok(left) => left,
+                    Err(error) => return Err(Answer::throttled(error, &request_id, cost)),
+                };
+                Ok(Self { request: request.data(info), kind: admission.kind, cost, request_id })
             }
             Err(refusal) => Err(Answer::not_admitted(refusal, &request_id)),
         }

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 use super::{execution::panic_message, graphql::accept::JSON, refusal::Refusal, settings::HttpSettings};
 
@@ -47,7 +47,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let RequestId(id) = id;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = Instant::now();
-    let span = tracing::info_span!("request", request_id = %id);
+    // The tenant and the operation are filled in by who finds them out.
+    let span = tracing::info_span!("request", request_id = %id, tenant = Empty, operation = Empty);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|panic| {
         tracing::error!(parent: &span, panic = panic_message(&*panic), "a request panicked");

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::error::Error;
+use crate::error::{Error, whole_seconds};
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Refusal {
     }
 
     fn retry_after(self, after: Duration) -> Self {
-        self.with(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)))
+        self.with(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)))
     }
 
     /// The answer, in the given media type.

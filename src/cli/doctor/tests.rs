@@ -120,7 +120,7 @@ fn databases_are_judged_by_version_clock_and_migrations() {
     let facts = |url: &DatabaseUrl, version: &str, seconds: i64, pending_migrations, qpsg| DatabaseFacts {
         name: "master database".to_owned(),
         url: url.clone(),
-        answer: Ok(DatabaseAnswer {
+        answer: Ok(Answer {
             version: version.to_owned(),
             clocks: Some((now + chrono::Duration::seconds(seconds), now)),
             pending_migrations,

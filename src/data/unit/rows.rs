@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Change, Unit, set};
 use crate::{
-    auth::{Action, Actor},
+    auth::Actor,
     data::{Deleted, scope},
     error::{Error, Result},
 };
@@ -23,14 +23,6 @@ fn with_id<R: Record>(id: Uuid) -> Condition {
 }
 
 impl Unit {
-    /// The row that the actor is about to change: seen by the actor, locked, of the expected version.
-    ///
-    /// # Errors
-    /// As [`Unit::update`].
-    pub async fn hold<R: Record>(&mut self, id: Uuid, expected: Option<i32>) -> Result<R::Model> {
-        self.own::<R>(id, expected, Action::Write, Deleted::Hidden).await
-    }
-
     /// The row with this id, whoever may see it.
     ///
     /// # Errors

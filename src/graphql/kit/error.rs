@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ErrorExtensions};
 
-use crate::error::Error;
+use crate::error::{Error, whole_seconds};
 
 /// The error as the answer shows it: a message for people, `extensions.code` for programs, nothing internal. What
 /// went wrong inside goes to the log.
@@ -19,7 +19,7 @@ pub fn to_graphql(error: Error) -> async_graphql::Error {
         extensions.set("code", error.code());
         match &error {
             Error::Forbidden { permission } => extensions.set("requiredPermission", permission.as_str()),
-            Error::Throttled { retry_after } => extensions.set("retryAfter", retry_after.as_secs().max(1)),
+            Error::Throttled { retry_after } => extensions.set("retryAfter", whole_seconds(*retry_after)),
             _ => {}
         }
     })

@@ -71,7 +71,7 @@ pub(super) fn of(
     let fragments = HashMap::new();
     let mut walk = Walk { types, limits, document, variables, fragments, variable_sizes: HashMap::new() };
     let weight = walk.set(types.root(operation.node.ty), &operation.node.selection_set.node);
-    let cost = Cost { requested: weight.fields.rows(1), max: limits.cost };
+    let cost = Cost { requested: weight.fields.rows(1), max: limits.cost, left: None };
     if cost.requested > cost.max {
         let message = format!(
             "the operation costs {}, more than {}: it may hold as many fields when every list is full; ask for smaller \

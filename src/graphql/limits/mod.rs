@@ -23,7 +23,7 @@
 //! - what `@skip` and `@include` leave out counts nothing, and neither does what is below `__schema` and `__type`, which
 //!   has bounds of its own.
 //!
-//! An answer tells it in `extensions.cost`.
+//! An answer tells it in `extensions.cost`. What a tenant may spend over time is bounded where operations are admitted.
 
 mod cache;
 mod cost;
@@ -162,11 +162,18 @@ pub struct Cost {
     pub requested: u64,
     /// What an operation may cost.
     pub max: u64,
+    /// What the tenant may still spend at once, where that is bounded.
+    pub left: Option<u64>,
 }
 
 impl From<Cost> for Value {
     fn from(cost: Cost) -> Self {
-        async_graphql::value!({ "requested": cost.requested, "max": cost.max })
+        match cost.left {
+            Some(left) => {
+                async_graphql::value!({ "requested": cost.requested, "max": cost.max, "left": left })
+            }
+            None => async_graphql::value!({ "requested": cost.requested, "max": cost.max }),
+        }
     }
 }
 

@@ -117,7 +117,7 @@ async fn serve<B: Backend>(
     let session = tokio::time::timeout(shared.settings.deadline, shared.backend.authenticate(credentials))
         .await
         .unwrap_or(Err(Error::Timeout))?;
-    let operation = Operation::admit(shared.backend.documents(), params, info);
+    let operation = Operation::admit(&shared.backend, &session, params, info);
     let kind = operation.as_ref().map(|operation| operation.kind).ok();
     if kind == Some(OperationType::Mutation) && parts.method != Method::POST {
         return Err(Refusal::method_not_allowed("POST", "mutations are sent by POST"));
@@ -143,7 +143,7 @@ async fn serve<B: Backend>(
 fn respond(mut answer: Answer, media: Media) -> Result<Response, Refusal> {
     let mut response = Response::new(Body::from(answer.json()));
     *response.status_mut() = match media {
-        Media::Json => StatusCode::OK,
+        Media::Json => answer.plain_status(),
         Media::GraphqlResponse => answer.status(),
     };
     let headers = response.headers_mut();
@@ -231,7 +231,7 @@ pub(crate) fn client_address(parts: &Parts, settings: &HttpSettings) -> IpAddr {
     first_trusted.and_then(|index| addresses[index].parse().ok()).unwrap_or(peer)
 }
 
-/// The bearer token of the `Authorization` header.
+/// What the headers say of the caller: the bearer token of `Authorization`, and `User-Agent`.
 pub(crate) fn credentials(
     headers: &HeaderMap,
     client_address: IpAddr,
@@ -244,7 +244,8 @@ pub(crate) fn credentials(
             Some(token.ok_or_else(|| Error::Unauthenticated("the Authorization header is not a bearer token".into()))?)
         }
     };
-    Ok(Credentials { token, client_address, request_id: Arc::clone(request_id) })
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Credentials { token, client_address, user_agent, request_id: Arc::clone(request_id) })
 }
 
 /// The token in `Bearer …`.

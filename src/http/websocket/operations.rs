@@ -6,6 +6,7 @@ use async_graphql::parser::types::OperationType;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, field::Empty};
 
 use super::message::{Event, Outgoing};
 use crate::{
@@ -73,7 +74,8 @@ impl Operations {
         };
         let info = RequestInfo { request_id, idempotency_key, ..socket.clone() };
         let outlet = Outlet { id: id.clone(), number, answer: self.answer.clone() };
-        let task = tokio::spawn(run(shared.clone(), session.clone(), params, info, outlet));
+        let span = tracing::info_span!("operation", request_id = %info.request_id, tenant = Empty, operation = Empty);
+        let task = tokio::spawn(run(shared.clone(), session.clone(), params, info, outlet).instrument(span));
         self.running.insert(id, Running { number, _task: AbortOnDropHandle::new(task) });
         None
     }
@@ -114,7 +116,7 @@ impl Outlet {
 }
 
 async fn run<B: Backend>(shared: Shared<B>, session: B::Session, params: Params, info: RequestInfo, outlet: Outlet) {
-    let _ = match Operation::admit(shared.backend.documents(), params, info) {
+    let _ = match Operation::admit(&shared.backend, &session, params, info) {
         Err(answer) => outlet.say(Event::error(answer.errors())).await,
         Ok(operation) if operation.kind == OperationType::Subscription => {
             subscribe(&shared, &session, operation, &outlet).await

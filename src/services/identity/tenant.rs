@@ -74,6 +74,14 @@ impl Identity {
         self.master().one(query).await?.ok_or(Error::NotFound)
     }
 
+    /// A tenant by its id, as it is stored; those that were removed apart.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn tenant_by_id(&self, id: Uuid) -> Result<tenant::Model> {
+        self.master().one(of_status(None).filter(tenant::Column::Id.eq(id))).await?.ok_or(Error::NotFound)
+    }
+
     /// Serves a tenant's requests no more, from the next one on. Does nothing when it is suspended.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ impl Demo {
             // Cheap passwords: what they cost is tested where they are made.
             .env("RAPPORT_AUTH__ARGON2_MEMORY_KIB", "64")
             .env("RAPPORT_AUTH__ARGON2_ITERATIONS", "1")
+            .env("RAPPORT_LOGGING__FORMAT", "json")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -78,6 +79,18 @@ impl Demo {
                      nodes { title status value { amount currency } stage { name } } } } } }";
         let admin = self.log_in(self.login_of("aldermoor", "Admin")).await;
         admin.data(query, json!({})).await
+    }
+}
+
+impl Demo {
+    /// Stops it as an operator does; answers its log.
+    fn stop(mut self) -> Vec<Value> {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(self.process.wait().unwrap().code(), Some(0), "it stops in an orderly way: {log}");
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
     }
 }
 
@@ -138,4 +151,14 @@ async fn every_role_runs_the_first_query_and_the_same_seed_makes_the_same_data()
     let elsewhere = Demo::start(&folders.path().join("two"), &growth);
     assert_eq!((&elsewhere.welcome["query"], &elsewhere.welcome["logins"]), (&query, &logins));
     assert_eq!(elsewhere.content().await, content);
+    let admin = elsewhere.log_in(elsewhere.login_of("aldermoor", "Admin")).await;
+    admin.send_with("query Who { me { user { id } } }", json!({}), &[("x-request-id", "mine-1")]).await;
+    let log = elsewhere.stop();
+    let line = log.iter().find(|line| line["request_id"] == "mine-1").unwrap_or_else(|| panic!("{log:#?}"));
+    assert_eq!(
+        (&line["message"], &line["operation"], &line["status"]),
+        (&json!("answered"), &json!("Who"), &json!(200))
+    );
+    assert!(line["tenant"].as_str().unwrap().starts_with("tenant_"), "{line}");
+    assert!(!log.iter().any(|line| line.to_string().contains(".example")), "no addresses in logs: {log:#?}");
 }

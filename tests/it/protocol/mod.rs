@@ -4,6 +4,7 @@ mod audit;
 mod graphiql;
 mod http;
 mod limits;
+mod points;
 mod sse;
 mod toy;
 mod websocket;

@@ -360,6 +360,10 @@ impl Backend for Toy {
         }
     }
 
+    fn charge(&self, _session: &Session, _cost: u64) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     async fn execute(&self, session: &Session, request: Request) -> Response {
         self.schema.execute(request.data(session.clone()).data(self.clone())).await
     }

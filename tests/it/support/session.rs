@@ -39,7 +39,8 @@ impl Session {
             .headers()
             .get("server-timing")
             .and_then(|timing| timing.to_str().unwrap().split('"').nth(1)?.split(' ').next()?.parse().ok());
-        Answer { status: response.status().as_u16(), statements, body: response.json().await.unwrap() }
+        let retry_after = response.headers().get("retry-after").map(|after| after.to_str().unwrap().to_owned());
+        Answer { status: response.status().as_u16(), statements, retry_after, body: response.json().await.unwrap() }
     }
 
     /// Sends a body as it is; answers the status and the text that came back.
@@ -127,6 +128,8 @@ pub struct Answer {
     pub status: u16,
     /// How many SQL statements it took.
     pub statements: Option<u32>,
+    /// When to come back, in seconds, where the answer says.
+    pub retry_after: Option<String>,
     /// The body.
     pub body: Value,
 }
