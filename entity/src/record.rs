@@ -297,17 +297,25 @@ macro_rules! tenant_table {
     };
 }
 
-/// A set of named values, stored as text, shown in the API, in SCREAMING_SNAKE_CASE everywhere.
+/// A set of named values, stored as text, shown in the API, in SCREAMING_SNAKE_CASE everywhere. Its default, the first,
+/// stands in an object whose field was not asked for, and is never shown.
 #[macro_export]
 macro_rules! value_set {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $(#[$first_doc:meta])* $first:ident, $($(#[$variant_doc:meta])* $variant:ident),* $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, Hash,
+            Clone, Copy, Debug, Default, PartialEq, Eq, Hash,
             sea_orm::EnumIter, sea_orm::DeriveActiveEnum, async_graphql::Enum, serde::Serialize, serde::Deserialize,
         )]
         #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(32))", rename_all = "SCREAMING_SNAKE_CASE")]
         #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-        pub enum $name { $($(#[$variant_doc])* $variant),* }
+        pub enum $name {
+            $(#[$first_doc])*
+            #[default]
+            $first,
+            $($(#[$variant_doc])* $variant),*
+        }
     };
 }

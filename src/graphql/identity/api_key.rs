@@ -37,7 +37,7 @@ pub struct ApiKey {
     /// What it may do at most, such as `customers.write`; never more than its owner.
     pub permissions: Vec<String>,
     /// Which records it reaches at most; never more than its owner.
-    pub data_scope: Option<DataScope>,
+    pub data_scope: DataScope,
     /// Until when it counts; null: until it is revoked.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.

@@ -24,7 +24,7 @@ pub struct AuditLog {
     /// When it was done.
     pub created_at: DateTime<Utc>,
     /// How the one who acted came in; a SYSTEM entry has no `actor`.
-    pub actor_kind: Option<ActorKind>,
+    pub actor_kind: ActorKind,
     /// What was done: `created`, `updated`, `deleted` or `restored`.
     pub action: String,
     /// The stem of the record's type, such as `customer`.

@@ -34,7 +34,7 @@ pub struct Role {
     /// What it is for.
     pub description: Option<String>,
     /// Which records its permissions reach.
-    pub scope: Option<DataScope>,
+    pub scope: DataScope,
     /// Whether the platform defines it; such a role cannot be changed or deleted.
     pub is_built_in: bool,
     /// What it allows, such as `customers.write`.

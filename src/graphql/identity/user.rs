@@ -32,7 +32,7 @@ pub struct User {
     /// What the person does.
     pub job_title: Option<String>,
     /// Whether the person can log in.
-    pub status: Option<UserStatus>,
+    pub status: UserStatus,
     /// The role's name.
     pub role_name: Option<String>,
     /// The id in the integrator's own system, unique where present.

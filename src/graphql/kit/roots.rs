@@ -1,6 +1,6 @@
-//! The roots of a record: `queries!` for reading, `payload!` for what a mutation answers, and `crud!` for both with
-//! create, update, delete, restore and bulk upsert. A record that is written in its own ways, such as the lines of a
-//! deal, uses the first two and says its mutations itself.
+//! The roots of a record: `queries!` for reading, `payload!` and `bulk!` for what mutations take and answer, and `crud!`
+//! for all of it with create, update, delete, restore and bulk upsert. A record that is written in its own ways, such as
+//! the lines of a deal, uses the first three and says its mutations itself.
 
 /// What a mutation of one record answers: the record, what a user can mend, and the client's own mark.
 #[macro_export]
@@ -27,6 +27,67 @@ macro_rules! payload {
                 client_mutation_id: Option<String>,
             ) -> Self {
                 Self { $one, user_errors, client_mutation_id }
+            }
+        }
+    };
+}
+
+/// What a bulk upsert takes and answers.
+#[macro_export]
+macro_rules! bulk {
+    ($object:ident as $one:ident; $bulk_payload:ident, $bulk_result:ident, $upsert_input:ident($update_input:ident)) => {
+        /// What became of one input of a bulk mutation.
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $bulk_result {
+            /// Which input, from 0.
+            pub index: i32,
+            /// The record as it is now; null when it was not written.
+            pub $one: Option<$object>,
+            /// What a user can mend; empty when the input was accepted.
+            pub user_errors: Vec<$crate::graphql::kit::payload::UserError>,
+        }
+
+        /// What a bulk mutation did, input by input.
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $bulk_payload {
+            /// A result for each input, in their order.
+            pub results: Vec<$bulk_result>,
+            /// What the client sent along, so that it recognises the answer.
+            pub client_mutation_id: Option<String>,
+        }
+
+        impl $crate::graphql::kit::payload::BulkPayload for $bulk_payload {
+            type Object = $object;
+            const FIELD: &'static str = stringify!($one);
+
+            fn new(
+                results: Vec<(Option<$object>, Vec<$crate::graphql::kit::payload::UserError>)>,
+                client_mutation_id: Option<String>,
+            ) -> Self {
+                let results = results
+                    .into_iter()
+                    .zip(0..)
+                    .map(|(($one, user_errors), index)| $bulk_result { index, $one, user_errors })
+                    .collect();
+                Self { results, client_mutation_id }
+            }
+        }
+
+        /// One input of a bulk upsert: the record is found by its id or external reference and changed; without either, or
+        /// when the reference is new, a record is created.
+        #[derive(async_graphql::InputObject)]
+        pub struct $upsert_input {
+            /// The record to change.
+            id: Option<$crate::graphql::kit::id::Id<$object>>,
+            /// The external reference of the record to change or to create.
+            external_reference: Option<String>,
+            /// What to set.
+            input: $update_input,
+        }
+
+        impl From<$upsert_input> for $crate::graphql::kit::crud::Upsert<$update_input> {
+            fn from($upsert_input { id, external_reference, input }: $upsert_input) -> Self {
+                Self { id: id.map(|id| id.0), external_reference, input }
             }
         }
     };
@@ -115,54 +176,7 @@ macro_rules! crud {
     ) => {
         $crate::payload! { $object as $one; $payload }
 
-        /// What became of one input of a bulk mutation.
-        #[derive(async_graphql::SimpleObject)]
-        pub struct $bulk_result {
-            /// Which input, from 0.
-            pub index: i32,
-            /// The record as it is now; null when it was not written.
-            pub $one: Option<$object>,
-            /// What a user can mend; empty when the input was accepted.
-            pub user_errors: Vec<$crate::graphql::kit::payload::UserError>,
-        }
-
-        /// What a bulk mutation did, input by input.
-        #[derive(async_graphql::SimpleObject)]
-        pub struct $bulk_payload {
-            /// A result for each input, in their order.
-            pub results: Vec<$bulk_result>,
-            /// What the client sent along, so that it recognises the answer.
-            pub client_mutation_id: Option<String>,
-        }
-
-        impl $crate::graphql::kit::payload::BulkPayload for $bulk_payload {
-            type Object = $object;
-            const FIELD: &'static str = stringify!($one);
-
-            fn new(
-                results: Vec<(Option<$object>, Vec<$crate::graphql::kit::payload::UserError>)>,
-                client_mutation_id: Option<String>,
-            ) -> Self {
-                let results = results
-                    .into_iter()
-                    .zip(0..)
-                    .map(|(($one, user_errors), index)| $bulk_result { index, $one, user_errors })
-                    .collect();
-                Self { results, client_mutation_id }
-            }
-        }
-
-        /// One input of a bulk upsert: the record is found by its id or external reference and changed; without either, or
-        /// when the reference is new, a record is created.
-        #[derive(async_graphql::InputObject)]
-        pub struct $upsert_input {
-            /// The record to change.
-            id: Option<$crate::graphql::kit::id::Id<$object>>,
-            /// The external reference of the record to change or to create.
-            external_reference: Option<String>,
-            /// What to set.
-            input: $update_input,
-        }
+        $crate::bulk! { $object as $one; $bulk_payload, $bulk_result, $upsert_input($update_input) }
 
         $crate::queries! {
             $object;
@@ -233,14 +247,7 @@ macro_rules! crud {
                 error_policy: $crate::graphql::kit::payload::BulkErrorPolicy,
                 #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
             ) -> Option<$bulk_payload> {
-                let inputs = inputs
-                    .into_iter()
-                    .map(|$upsert_input { id, external_reference, input }| $crate::graphql::kit::crud::Upsert {
-                        id: id.map(|id| id.0),
-                        external_reference,
-                        input,
-                    })
-                    .collect();
+                let inputs = inputs.into_iter().map(Into::into).collect();
                 $crate::graphql::kit::crud::bulk_upsert(ctx, inputs, error_policy, client_mutation_id).await
             }
 

@@ -111,7 +111,7 @@ text_scalar! {
 }
 
 /// An amount of money.
-#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, SimpleObject)]
 #[graphql(shareable)]
 pub struct Money {
     /// The amount in major units, with the currency's number of decimals.

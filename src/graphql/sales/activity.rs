@@ -32,15 +32,15 @@ pub struct Activity {
     /// Its id.
     pub id: Id<Self>,
     /// What kind of activity it is.
-    pub r#type: Option<ActivityType>,
+    pub r#type: ActivityType,
     /// What it is about.
     pub subject: String,
     /// More about it.
     pub description: Option<String>,
     /// How it stands.
-    pub status: Option<ActivityStatus>,
+    pub status: ActivityStatus,
     /// How much it matters.
-    pub priority: Option<Priority>,
+    pub priority: Priority,
     /// When it begins.
     pub start_at: Option<DateTime<Utc>>,
     /// When it must be done.

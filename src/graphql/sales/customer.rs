@@ -32,9 +32,9 @@ pub struct Customer {
     /// The name.
     pub name: String,
     /// What kind of customer it is.
-    pub r#type: Option<CustomerType>,
+    pub r#type: CustomerType,
     /// How far the business has come.
-    pub status: Option<CustomerStatus>,
+    pub status: CustomerStatus,
     /// Where the customer came from, such as `web` or `fair`.
     pub source: Option<String>,
     /// The industry.

@@ -28,7 +28,7 @@ pub struct Interaction {
     /// Its id.
     pub id: Id<Self>,
     /// How people came together.
-    pub r#type: Option<InteractionType>,
+    pub r#type: InteractionType,
     /// Who began it, where somebody did.
     pub direction: Option<InteractionDirection>,
     /// When it happened.

@@ -50,7 +50,7 @@ pub struct Lead {
     /// Where the lead came from.
     pub source: Option<String>,
     /// How far it has come.
-    pub status: Option<LeadStatus>,
+    pub status: LeadStatus,
     /// Why it was disqualified.
     pub disqualified_reason: Option<String>,
     /// How promising it is, in words.

@@ -51,7 +51,7 @@ pub struct Opportunity {
     /// When it should be decided.
     pub expected_close_date: Option<Date>,
     /// How it stands: what the stage stands for.
-    pub status: Option<OpportunityStatus>,
+    pub status: OpportunityStatus,
     /// When it was won or lost.
     pub closed_at: Option<DateTime<Utc>>,
     /// Why it was lost.

@@ -1,5 +1,5 @@
 //! The lines of opportunities in the API. Module `opportunities`; events `opportunity_line.created`, `.updated`,
-//! `.deleted`. A deal can be created with its lines; later they are added, changed and removed one by one, so that two
+//! `.deleted`, `.restored`. A deal can be created with its lines; later they are added, changed and removed one by one, so that two
 //! people who work on one deal do not undo each other's lines.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
@@ -17,7 +17,7 @@ use crate::{
         kit::{
             crud::{self, Input, patch, set, units},
             id::Id,
-            payload::DeletePayload,
+            payload::{BulkErrorPolicy, DeletePayload},
             scalars::{Decimal, Money, MoneyInput, units as from_units},
         },
     },
@@ -37,12 +37,12 @@ pub struct OpportunityLine {
     #[serde(deserialize_with = "from_units::<3, _>")]
     pub quantity: Decimal,
     /// The price of one.
-    pub unit_price: Option<Money>,
+    pub unit_price: Money,
     /// What is taken off, in percent with two decimals.
     #[serde(deserialize_with = "from_units::<2, _>")]
     pub discount_percent: Decimal,
     /// Quantity times price less the discount, rounded half up; computed by the server.
-    pub total: Option<Money>,
+    pub total: Money,
     /// Where it stands among the lines.
     pub position: i32,
     /// 1 at creation, one more with each change.
@@ -81,6 +81,12 @@ crate::queries! {
 }
 
 crate::payload! { OpportunityLine as opportunity_line; OpportunityLinePayload }
+
+crate::bulk! {
+    OpportunityLine as opportunity_line;
+    OpportunityLineBulkUpsertPayload, OpportunityLineBulkUpsertResult,
+    OpportunityLineUpsertInput(OpportunityLineUpdateInput)
+}
 
 /// The mutations of this record.
 #[derive(Default)]
@@ -132,6 +138,29 @@ impl OpportunityLineMutation {
     ) -> Option<DeletePayload> {
         crud::run_delete(ctx, id, client_mutation_id, async |unit| rules::remove(unit, id.0, expected_version).await)
             .await
+    }
+
+    /// Brings a removed line back; the value of the deal follows. Needs `opportunities.restore`. Raises
+    /// `opportunity_line.restored` and `opportunity.updated`.
+    async fn opportunity_line_restore(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The line's id.")] id: Id<OpportunityLine>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<OpportunityLinePayload> {
+        crud::restore(ctx, id, client_mutation_id).await
+    }
+
+    /// Adds or changes up to 250 lines in one transaction; lines have no external reference. Needs
+    /// `opportunities.write`.
+    async fn opportunity_line_bulk_upsert(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 250.")] inputs: Vec<OpportunityLineUpsertInput>,
+        #[graphql(desc = "What becomes of the others when one is refused.")] error_policy: BulkErrorPolicy,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<OpportunityLineBulkUpsertPayload> {
+        crud::bulk_upsert(ctx, inputs.into_iter().map(Into::into).collect(), error_policy, client_mutation_id).await
     }
 }
 
@@ -199,6 +228,8 @@ fn price(price: Option<MoneyInput>) -> Result<(ActiveValue<i64>, ActiveValue<Str
 /// A change of a line: what is left out stays, null clears.
 #[derive(InputObject)]
 pub struct OpportunityLineUpdateInput {
+    /// The deal, of a new line in a bulk upsert; a line stays with its deal.
+    opportunity_id: Option<Id<Opportunity>>,
     /// Another product, which brings its name and price unless these are given too; null for none of the catalogue.
     product_id: MaybeUndefined<Id<Product>>,
     /// What is sold, at most 500 characters.
@@ -215,9 +246,10 @@ pub struct OpportunityLineUpdateInput {
 
 impl Input<opportunity_line::Entity> for OpportunityLineUpdateInput {
     fn into_row(self) -> Result<opportunity_line::ActiveModel> {
-        let Self { product_id, description, quantity, unit_price, discount_percent, position } = self;
+        let Self { opportunity_id, product_id, description, quantity, unit_price, discount_percent, position } = self;
         let (unit_price, currency) = price(unit_price)?;
         Ok(opportunity_line::ActiveModel {
+            opportunity_id: set(opportunity_id.map(|id| id.0)),
             product_id: patch(product_id.map_value(|id| id.0)),
             description: set(description),
             quantity: units("quantity", quantity, 3)?,

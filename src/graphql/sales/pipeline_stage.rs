@@ -16,7 +16,7 @@ use crate::{
         kit::{
             crud::{self, Input, patch, set},
             id::Id,
-            payload::DeletePayload,
+            payload::{BulkErrorPolicy, DeletePayload},
         },
     },
     services::sales::pipeline_stage as rules,
@@ -36,7 +36,7 @@ pub struct PipelineStage {
     /// How likely deals in it are to be won, in percent.
     pub probability: i32,
     /// What it means for the deals in it.
-    pub kind: Option<StageKind>,
+    pub kind: StageKind,
     /// After how many days without a move a deal in it has gone stale.
     pub rot_after_days: Option<i32>,
     /// 1 at creation, one more with each change.
@@ -76,6 +76,11 @@ crate::queries! {
 }
 
 crate::payload! { PipelineStage as pipeline_stage; PipelineStagePayload }
+
+crate::bulk! {
+    PipelineStage as pipeline_stage;
+    PipelineStageBulkUpsertPayload, PipelineStageBulkUpsertResult, PipelineStageUpsertInput(PipelineStageUpdateInput)
+}
 
 /// The mutations of this record.
 #[derive(Default)]
@@ -139,6 +144,17 @@ impl PipelineStageMutation {
     ) -> Option<PipelineStagePayload> {
         crud::restore(ctx, id, client_mutation_id).await
     }
+
+    /// Adds or changes up to 250 stages in one transaction; stages have no external reference. Needs `pipelines.write`.
+    async fn pipeline_stage_bulk_upsert(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 250.")] inputs: Vec<PipelineStageUpsertInput>,
+        #[graphql(desc = "What becomes of the others when one is refused.")] error_policy: BulkErrorPolicy,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<PipelineStageBulkUpsertPayload> {
+        crud::bulk_upsert(ctx, inputs.into_iter().map(Into::into).collect(), error_policy, client_mutation_id).await
+    }
 }
 
 /// A new OPEN stage of a pipeline.
@@ -173,6 +189,8 @@ impl Input<pipeline_stage::Entity> for PipelineStageCreateInput {
 /// A change of a stage: what is left out stays, null clears.
 #[derive(InputObject)]
 pub struct PipelineStageUpdateInput {
+    /// The pipeline, of a new stage in a bulk upsert; a stage stays in its pipeline.
+    pipeline_id: Option<Id<Pipeline>>,
     /// The name, at most 100 characters.
     name: Option<String>,
     /// Where it is to stand, from 1; OPEN stages only.
@@ -185,8 +203,9 @@ pub struct PipelineStageUpdateInput {
 
 impl Input<pipeline_stage::Entity> for PipelineStageUpdateInput {
     fn into_row(self) -> Result<pipeline_stage::ActiveModel> {
-        let Self { name, position, probability, rot_after_days } = self;
+        let Self { pipeline_id, name, position, probability, rot_after_days } = self;
         Ok(pipeline_stage::ActiveModel {
+            pipeline_id: set(pipeline_id.map(|id| id.0)),
             name: set(name),
             position: set(position),
             probability: set(probability),

@@ -37,13 +37,13 @@ pub struct Ticket {
     /// More about it.
     pub description: Option<String>,
     /// How it stands.
-    pub status: Option<TicketStatus>,
+    pub status: TicketStatus,
     /// How much it matters.
-    pub priority: Option<Priority>,
+    pub priority: Priority,
     /// What kind of ticket it is.
-    pub r#type: Option<TicketType>,
+    pub r#type: TicketType,
     /// How it came in.
-    pub channel: Option<TicketChannel>,
+    pub channel: TicketChannel,
     /// When it was first answered in public by somebody other than the requester.
     pub first_responded_at: Option<DateTime<Utc>>,
     /// When it was resolved; null again once it is reopened.

@@ -56,7 +56,10 @@ impl Rules for Entity {
         check_currency(change, others.first())
     }
 
-    async fn after_write(unit: &mut Unit, _: Option<&Model>, after: &Model) -> Result<()> {
+    async fn after_write(unit: &mut Unit, before: Option<&Model>, after: &Model) -> Result<()> {
+        if before.is_some_and(|before| before.is_deleted) {
+            return_to_deal(unit, after).await?;
+        }
         settle_value(unit, after.opportunity_id, None).await
     }
 
@@ -162,6 +165,22 @@ fn check_currency(line: &ActiveModel, other: Option<&Model>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a line that was removed still fits its deal, which may have gone on without it.
+async fn return_to_deal(unit: &Unit, line: &Model) -> Result<()> {
+    let refuse = |code, message: &str| Err(Error::user(code, &["id"], message));
+    if unit.lock_row::<opportunity::Entity>(line.opportunity_id).await?.is_none() {
+        return refuse(UserErrorCode::InvalidState, "the opportunity was deleted; restore it first");
+    }
+    let lines = of_opportunity(unit, line.opportunity_id).await?;
+    if lines.len() > MOST {
+        return refuse(UserErrorCode::LimitReached, "the opportunity has as many lines as it may");
+    }
+    if lines.iter().any(|other| other.currency != line.currency) {
+        return refuse(UserErrorCode::InvalidState, "the lines of the opportunity are in another currency now");
+    }
+    Ok(())
 }
 
 fn sum(totals: impl Iterator<Item = i64>) -> Result<i64> {
