@@ -1,9 +1,10 @@
-//! The GraphQL transports over real connections, in front of a toy schema.
+//! The GraphQL transports over real connections, in front of a toy schema; and the tools of those who build on the API.
 
 mod audit;
 mod graphiql;
 mod http;
 mod limits;
 mod sse;
+mod tools;
 mod toy;
 mod websocket;
