@@ -44,7 +44,7 @@ on_both_engines! {
         let hidden = created(&tenant.colleague, "Customer", hidden).await;
         let gone = created(&tenant.agent, "Customer", json!({ "name": "Gone", "externalReference": "K-gone" })).await;
         let delete = "mutation($id: ID!) { customerDelete(id: $id) { userErrors { message } } }";
-        tenant.agent.mutate(delete, json!({ "id": gone })).await;
+        tenant.admin.mutate(delete, json!({ "id": gone })).await;
 
         let mut references: Vec<Value> = customers.iter().map(|id| by("Customer", "id", id.clone())).collect();
         references.extend([
@@ -113,11 +113,12 @@ on_both_engines! {
         }
         let ids = keys.iter().filter(|(_, key)| *key == "id").count();
         assert!(ids >= 17, "{keys:?}");
+        let customer = created(&tenant.admin, "Customer", json!({ "name": "C" })).await;
         let by_reference = |record: &str| keys.contains(&(record, "externalReference"));
         for record in ["Customer", "Contact", "Lead", "Opportunity", "Product", "Activity", "Interaction", "Ticket", "Pipeline"] {
             assert!(by_reference(record), "{record}");
-            let input = match record {
-                "Contact" => json!({ "lastName": "P" }),
+            let mut input = match record {
+                "Contact" => json!({ "lastName": "P", "customerId": customer }),
                 "Lead" => json!({ "lastName": "L", "companyName": "Co" }),
                 "Opportunity" | "Ticket" => json!({ "title": "T" }),
                 "Product" => json!({ "name": "P", "sku": "S", "unitPrice": { "amount": "1", "currency": "EUR" } }),
@@ -125,7 +126,6 @@ on_both_engines! {
                 "Interaction" => json!({ "type": "NOTE", "subject": "S" }),
                 _ => json!({ "name": "N" }),
             };
-            let mut input = input;
             input["externalReference"] = json!(format!("X {record}"));
             let id = created(&tenant.admin, record, input).await;
             let query = format!("query($references: [_Any!]!) {{ _entities(representations: $references) {{
@@ -172,8 +172,8 @@ on_both_engines! {
     }
 }
 
-/// Composed by Apollo's composition, asked through Apollo's gateway: one query goes from Rapport to the neighbour and
-/// from the neighbour back to Rapport, by all keys, as the caller that the gateway names.
+/// Composed by Apollo's composition, asked through Apollo's gateway: one query goes from Rapport to its neighbours and
+/// from them back to Rapport, by all keys, as the caller whose token the gateway passes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_through_a_gateway() {
     let app = TestApp::start(Engine::Sqlite).await;
@@ -181,56 +181,52 @@ async fn a_query_through_a_gateway() {
     let acme = created(&tenant.agent, "Customer", json!({ "name": "Acme", "externalReference": "K-1" })).await;
     let value = json!({ "amount": "1200.50", "currency": "EUR" });
     created(&tenant.agent, "Opportunity", json!({ "title": "Deal", "customerId": acme, "value": value })).await;
-    let hidden = json!({ "name": "Hidden", "externalReference": "K-2" });
-    let hidden = created(&tenant.colleague, "Customer", hidden).await;
+    let mut points = json!({});
+    for (index, session) in [&tenant.agent, &tenant.colleague, &tenant.agent].into_iter().enumerate() {
+        let input = json!({ "name": format!("C{index}"), "externalReference": format!("C-{index}") });
+        points[created(session, "Customer", input).await.as_str().unwrap()] = json!(index);
+    }
+    points[acme.as_str().unwrap()] = json!(120);
 
     let query = "query($id: ID!) {
         customer360(id: $id) { customer { name loyaltyPoints } metrics { openPipelineValue { amount currency } } }
-        invoices {
-            number
-            total { amount currency }
-            customer { name loyaltyPoints opportunities { nodes { title } } }
-            payer { name owner { email } }
-            soldBy { name }
-        }
+        members { loyaltyPoints version opportunities { nodes { title } } }
+        invoices { number total { amount currency } payer { name loyaltyPoints owner { email } } soldBy { name } }
     }";
     let request = json!({ "query": query, "variables": { "id": acme } });
-    let books = json!({
-        "invoices": [
-            { "number": "R-1", "total": { "amount": "12.50", "currency": "EUR" }, "customer": { "id": acme },
-              "payer": { "externalReference": "K-1" }, "soldBy": { "email": "ann.agent@acme.example" } },
-            { "number": "R-2", "total": { "amount": "7", "currency": "USD" }, "customer": { "id": hidden },
-              "payer": { "externalReference": "K-2" } },
-        ],
-        "points": { acme.as_str().unwrap(): 120, "K-1": 120 },
-    });
-    let arguments = [app.url("/graphql"), tenant.agent.token.clone().unwrap(), request.to_string(), books.to_string()];
+    let total = json!({ "amount": "7", "currency": "USD" });
+    let invoice = |number: &str, payer: &str| {
+        json!({ "number": number, "total": total, "payer": { "externalReference": payer },
+            "soldBy": { "email": "ann.agent@acme.example" } })
+    };
+    let invoices = [invoice("R-1", "K-1"), invoice("R-2", "C-1"), invoice("R-3", "C-2")];
+    let known = json!({ "points": points, "invoices": invoices });
+    let arguments = [app.url("/graphql"), tenant.agent.token.clone().unwrap(), request.to_string(), known.to_string()];
     let arguments = arguments.each_ref().map(String::as_str);
     let said = node(&tools("federation"), &tools("federation/gateway.mjs"), &arguments).await.well();
     let said: Value = serde_json::from_str(&said).unwrap();
     let answer = &said["answer"];
-    assert_eq!(
-        answer["data"]["customer360"],
-        json!({
-            "customer": { "name": "Acme", "loyaltyPoints": 120 }, "metrics": { "openPipelineValue": [value] },
-        }),
-        "{said:#}"
-    );
-    assert_eq!(
-        answer["data"]["invoices"],
-        json!([
-            { "number": "R-1", "total": { "amount": "12.50", "currency": "EUR" },
-              "customer": { "name": "Acme", "loyaltyPoints": 120, "opportunities": { "nodes": [{ "title": "Deal" }] } },
-              "payer": { "name": "Acme", "owner": { "email": "ann.agent@acme.example" } },
-              "soldBy": { "name": "Ann Agent" } },
-            // Not to be seen by the caller: null, as if it were not there.
-            { "number": "R-2", "total": { "amount": "7", "currency": "USD" }, "customer": null, "payer": null,
-              "soldBy": null },
-        ]),
-        "{said:#}"
-    );
     assert_eq!(answer.get("errors"), None, "{said:#}");
+    let customer360 = json!({
+        "customer": { "name": "Acme", "loyaltyPoints": 120 }, "metrics": { "openPipelineValue": [value] },
+    });
+    assert_eq!(answer["data"]["customer360"], customer360, "{said:#}");
+    let ann = json!({ "email": "ann.agent@acme.example" });
+    let paid = |number: &str, payer: Value| json!({ "number": number, "total": total, "payer": payer, "soldBy": { "name": "Ann Agent" } });
+    let invoices = json!([
+        paid("R-1", json!({ "name": "Acme", "loyaltyPoints": 120, "owner": ann })),
+        // A colleague's: not to be seen, so it is not there.
+        paid("R-2", Value::Null),
+        paid("R-3", json!({ "name": "C2", "loyaltyPoints": 2, "owner": ann })),
+    ]);
+    assert_eq!(answer["data"]["invoices"], invoices, "{said:#}");
+    let members = answer["data"]["members"].as_array().unwrap();
+    let member = |points: i32, deals: Value| {
+        members.contains(&json!({ "loyaltyPoints": points, "version": 1, "opportunities": { "nodes": deals } }))
+    };
+    assert!(member(120, json!([{ "title": "Deal" }])) && member(0, json!([])) && member(2, json!([])), "{said:#}");
+    assert!(members.len() == 4 && members.contains(&Value::Null), "{said:#}");
     assert_eq!(said["hints"], json!([]), "{said:#}");
-    // The root, then customers by id, customers by reference and users: the invoices are not asked for one by one.
-    assert_eq!(said["sent"]["rapport"], 4, "{said:#}");
+    // Its own fields, then customers by id, customers by reference, users by e-mail: a list is asked for at once.
+    assert_eq!(said["asked"]["rapport"], 4, "{said:#}");
 }

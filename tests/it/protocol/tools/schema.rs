@@ -92,7 +92,7 @@ fn everything_is_described() {
         }
     }
     assert!(silent.is_empty(), "describe these in a doc comment: {silent:#?}");
-    assert!(described > 3000, "only {described} descriptions were found");
+    assert!(described > 2500, "only {described} descriptions were found");
 }
 
 async fn lint(schema: &Path) -> super::Said {
