@@ -26,7 +26,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use self::failure::{Exit, Failure};
-use crate::config::{Config, Sources};
+use crate::{
+    config::{Config, Sources},
+    graphql,
+};
 
 /// What the program was asked to do.
 #[derive(Debug, Parser)]
@@ -154,7 +157,14 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             import::run(&args, async |args, progress| platform::import(&config, args, progress).await).await
         }
         Command::Doctor(args) => doctor::run(&args, &cli.global).await,
-        Command::Schema(args) => schema::run(&args, crate::graphql::schema::sdl),
+        Command::Schema(args) => {
+            schema::run(
+                &args,
+                |federation| {
+                    if federation { graphql::schema::sdl(true) } else { graphql::schema::client_sdl() }
+                },
+            )
+        }
         Command::Health(args) => health::run(&args, &cli.global).await,
     }
 }

@@ -76,7 +76,23 @@ pub fn build() -> SchemaBuilder<Query, Mutation, Subscription> {
         .disable_suggestions()
 }
 
-/// The schema's SDL: that of the API with its subscriptions, or that of the subgraph with its federation directives.
+/// The fields that a federation's router asks a subgraph for, as the SDL writes them, and their types. No client does, so
+/// `schema.graphql` leaves them out.
+const ROUTER_FIELDS: [&str; 2] = ["\t_service:", "\t_entities("];
+const ROUTER_TYPES: [&str; 3] = ["scalar _Any", "union _Entity", "type _Service"];
+
+/// The SDL that clients generate code from, `schema.graphql`: the API with its subscriptions, without what only a
+/// federation's router asks for.
+#[must_use]
+pub fn client_sdl() -> String {
+    let sdl = build().finish().sdl_with_options(SDLExportOptions::new().include_specified_by());
+    let begins = |line: &str, starts: &[&str]| starts.iter().any(|start| line.starts_with(start));
+    let for_clients = |definition: &&str| !definition.lines().any(|line| begins(line, &ROUTER_TYPES));
+    let definitions: Vec<&str> = sdl.split("\n\n").filter(for_clients).collect();
+    definitions.join("\n\n").split_inclusive('\n').filter(|line| !begins(line, &ROUTER_FIELDS)).collect()
+}
+
+/// The schema's SDL: the whole of it, or that of the subgraph with its federation directives and without subscriptions.
 #[must_use]
 pub fn sdl(federation: bool) -> String {
     let schema = build().finish();

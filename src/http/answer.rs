@@ -176,7 +176,14 @@ fn set(error: &mut ServerError, key: &str, value: &str) {
 }
 
 fn assign_code(error: &mut ServerError, refused: bool, request_id: &str) {
-    const ABOUT_INPUT: [&str; 3] = ["Failed to parse \"", "Expected input type \"", "Invalid value for argument"];
+    const ABOUT_INPUT: [&str; 5] = [
+        "Failed to parse \"",
+        "Expected input type \"",
+        "Invalid value for argument",
+        // What `_entities` says to references of no type or without a key.
+        "Entity not found.",
+        "\"__typename\" must be an existing string.",
+    ];
     let about_input = ABOUT_INPUT.iter().any(|start| error.message.starts_with(start));
     if about_input || (!refused && error.message.starts_with("Variable ")) {
         set(error, "code", "BAD_USER_INPUT");

@@ -216,7 +216,24 @@ impl TenantDb {
     /// [`Error::Forbidden`] without the read permission.
     pub async fn plan_json(&self, ids: &[Uuid], plan: &Plan) -> Result<HashMap<Uuid, String>> {
         let mut statement = Statement::new(self.dialect(), &self.actor);
-        let query = statement.by_ids(plan, ids)?;
+        let query = statement.by(plan, "id", ids)?;
+        let rows = self.rows(&query).await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+    }
+
+    /// The records that the actor sees whose `column`, unique among records that are not deleted, holds one of these
+    /// texts: by that text, as the JSON that [`decode_one`] reads.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without the read permission.
+    pub async fn plan_json_by(
+        &self,
+        column: &'static str,
+        texts: &[String],
+        plan: &Plan,
+    ) -> Result<HashMap<String, String>> {
+        let mut statement = Statement::new(self.dialect(), &self.actor);
+        let query = statement.by(plan, column, texts)?;
         let rows = self.rows(&query).await?;
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }

@@ -35,16 +35,21 @@ impl<'a> Statement<'a> {
         Self { dialect, actor, aliases: 0 }
     }
 
-    /// `SELECT id, row` of the records with these ids.
-    pub(super) fn by_ids(&mut self, plan: &Plan, ids: &[Uuid]) -> Result<SelectStatement> {
+    /// `SELECT key, row` of the records whose column `key` holds one of these values.
+    pub(super) fn by<K: Clone + Into<Expr>>(
+        &mut self,
+        plan: &Plan,
+        key: &'static str,
+        values: &[K],
+    ) -> Result<SelectStatement> {
         let alias = self.alias();
         let row = self.row(plan, &alias, None)?;
         Ok(Query::select()
-            .expr(column(&alias, "id"))
+            .expr(column(&alias, key))
             .expr(self.text(row))
             .from_as(plan.meta.name, Alias::new(&alias))
             .cond_where(scope::reach(plan.meta, self.actor, &alias, Deleted::Hidden)?)
-            .and_where(column(&alias, "id").is_in(padded(ids)))
+            .and_where(column(&alias, key).is_in(padded(values)))
             .to_owned())
     }
 
@@ -369,10 +374,10 @@ fn after(keys: &[Key], cursor: &[serde_json::Value], backward: bool, alias: &str
     Ok(any)
 }
 
-/// The ids, repeated to a power of two so that few statement texts serve lists of any length.
-fn padded(ids: &[Uuid]) -> Vec<Uuid> {
-    let mut list = ids.to_vec();
-    if let Some(last) = list.last().copied() {
+/// The values, repeated to a power of two so that few statement texts serve lists of any length.
+fn padded<T: Clone>(values: &[T]) -> Vec<T> {
+    let mut list = values.to_vec();
+    if let Some(last) = list.last().cloned() {
         list.resize(list.len().next_power_of_two(), last);
     }
     list

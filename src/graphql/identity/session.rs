@@ -22,6 +22,7 @@ use crate::{
 /// The caller: who it is and what it may do.
 pub struct Me(Known);
 
+/// The caller: who it is and what it may do.
 #[Object]
 impl Me {
     /// The id of the caller's user; for an API key of the user who made it.

@@ -31,6 +31,7 @@ impl Identified for Tenant {
     const PREFIX: &'static str = "tenant";
 }
 
+/// A company that uses the platform, with a database of its own.
 #[Object]
 impl Tenant {
     /// Its id.

@@ -70,6 +70,7 @@ crate::payload! { User as user; UserPayload }
 crate::queries! {
     User;
     query UserQuery {
+        keys { email, external_reference }
         /// A user. Null when there is none that the actor sees. Needs `users.read`.
         one user;
         /// The users of the tenant. Needs `users.read`.

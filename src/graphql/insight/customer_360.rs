@@ -145,6 +145,8 @@ fn still_open() -> Condition {
     Condition::Test { column: "status", operator: Operator::In, values: vec!["PLANNED".into(), "IN_PROGRESS".into()] }
 }
 
+/// All that there is to know of a customer. Every block is null, with FORBIDDEN at its path, when the actor may not read
+/// its records; the others stand.
 #[Object]
 impl Customer360 {
     /// The customer itself: every field and every relation of it can be asked for here. Needs `customers.read`.
@@ -268,6 +270,7 @@ impl Customer360 {
     }
 }
 
+/// Where a customer stands among others.
 #[Object]
 impl CustomerHierarchy {
     /// The customers above this one, from its parent up. The chain ends at a customer that the actor does not see.

@@ -45,6 +45,8 @@ impl CustomerMetrics {
     }
 }
 
+/// Figures about a customer, each over the records that the actor sees. A figure over records that the actor may not
+/// read is null, with FORBIDDEN at its path.
 #[Object]
 impl CustomerMetrics {
     /// What the deals that were won are worth: an amount for each currency, in the order of their codes. Needs

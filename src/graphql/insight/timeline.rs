@@ -56,6 +56,7 @@ pub struct TimelineEntry {
     kind: Kind,
 }
 
+/// Something that happened around a customer.
 #[Object]
 impl TimelineEntry {
     /// Tells the entry from all others; it cannot be asked for by `node`.

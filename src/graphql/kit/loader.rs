@@ -50,10 +50,19 @@ pub struct Batch(TenantDb);
 pub struct Key {
     /// The place in the query: path and position, without list indices.
     pub place: u64,
-    /// The record.
-    pub id: Uuid,
+    /// Which record.
+    pub by: By,
     /// What is wanted.
     pub what: What,
+}
+
+/// What a record is known by. Keys of one place are all by the same.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum By {
+    /// Its id.
+    Id(Uuid),
+    /// The text in a column that is unique: the column as it is compared, and the text as it is compared.
+    Text(&'static str, String),
 }
 
 /// See [`Key`].
@@ -67,7 +76,7 @@ pub enum What {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.place == other.place && self.id == other.id
+        self.place == other.place && self.by == other.by
     }
 }
 
@@ -76,7 +85,7 @@ impl Eq for Key {}
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.place.hash(state);
-        self.id.hash(state);
+        self.by.hash(state);
     }
 }
 
@@ -91,15 +100,32 @@ impl Loader<Key> for Batch {
         }
         let mut loaded = HashMap::with_capacity(keys.len());
         for keys in places.values() {
-            let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
-            let found = match &keys[0].what {
-                What::Record(plan) => self.0.plan_json(&ids, plan).await,
-                What::Relation(parent, child) => self.0.plan_children(parent, child, &ids).await,
-            };
-            for (id, json) in found.map_err(Arc::new)? {
-                loaded.insert(Key { id, ..keys[0].clone() }, json.into());
+            for (by, json) in self.load_place(keys).await.map_err(Arc::new)? {
+                loaded.insert(Key { by, ..keys[0].clone() }, json.into());
             }
         }
         Ok(loaded)
+    }
+}
+
+impl Batch {
+    /// Loads what was asked for from one place, in one statement.
+    async fn load_place(&self, keys: &[&Key]) -> Result<Vec<(By, String)>, Error> {
+        let (mut ids, mut texts) = (Vec::new(), Vec::new());
+        for key in keys {
+            match &key.by {
+                By::Id(id) => ids.push(*id),
+                By::Text(_, text) => texts.push(text.clone()),
+            }
+        }
+        let found = match (&keys[0].what, &keys[0].by) {
+            (What::Record(plan), By::Text(column, _)) => {
+                let found = self.0.plan_json_by(column, &texts, plan).await?;
+                return Ok(found.into_iter().map(|(text, json)| (By::Text(column, text), json)).collect());
+            }
+            (What::Record(plan), By::Id(_)) => self.0.plan_json(&ids, plan).await?,
+            (What::Relation(parent, child), _) => self.0.plan_children(parent, child, &ids).await?,
+        };
+        Ok(found.into_iter().map(|(id, json)| (By::Id(id), json)).collect())
     }
 }

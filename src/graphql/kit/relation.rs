@@ -5,20 +5,21 @@ use std::{
     sync::Arc,
 };
 
-use async_graphql::{Context, QueryPathSegment, SelectionField};
+use async_graphql::{Context, ID, InputType, QueryPathSegment, SelectionField, Value};
 use uuid::Uuid;
 
 use super::{
     connection::Connection,
     db,
-    error::nullable,
+    error::{null_with, nullable},
     fragment::fields_on,
     id::Id,
-    loader::{Key, RecordLoader, What},
+    loader::{By, Key, RecordLoader, What},
     select,
     shape::{Object, Usual},
 };
 use crate::{
+    condition::fold::fold,
     data::{
         TenantDb,
         plan::{Child, List, decode_one, decode_page, denied},
@@ -65,14 +66,14 @@ async fn with_child<P: Object, R>(
         .ok_or_else(|| Error::internal(format!("{} has no relation {}", shape.name, field.name())))?;
     let child = Arc::new(select::child(key, relation, &[field], db.actor(), true)?);
     allowed(&child)?;
-    let json = load(ctx, parent.id(), What::Relation(shape.meta, child.clone())).await?;
+    let json = load(ctx, By::Id(parent.id()), What::Relation(shape.meta, child.clone())).await?;
     decode(&child, json.as_deref().unwrap_or("null"))
 }
 
 /// Asks the loader of this request, together with all that ask from the same place of the query.
-async fn load(ctx: &Context<'_>, id: Uuid, what: What) -> Result<Option<Arc<str>>> {
+async fn load(ctx: &Context<'_>, by: By, what: What) -> Result<Option<Arc<str>>> {
     let loader = ctx.data_opt::<RecordLoader>().ok_or_else(|| Error::Unauthenticated("log in first".to_owned()))?;
-    let key = Key { place: place(ctx, &what), id, what };
+    let key = Key { place: place(ctx, &by, &what), by, what };
     loader.load_one(key).await.map_err(|error| match Arc::try_unwrap(error) {
         Ok(error) => error,
         Err(shared) => Error::internal(shared.to_string()),
@@ -80,9 +81,13 @@ async fn load(ctx: &Context<'_>, id: Uuid, what: What) -> Result<Option<Arc<str>
 }
 
 /// The place of this field in the query: the same for all items of a list, another for each selection. Records of
-/// different types are wanted with different plans, so they are in different places.
-fn place(ctx: &Context<'_>, what: &What) -> u64 {
+/// different types are wanted with different plans, so they are in different places, and so are those that are known by
+/// different columns.
+fn place(ctx: &Context<'_>, by: &By, what: &What) -> u64 {
     let mut hasher = DefaultHasher::new();
+    if let By::Text(column, _) = by {
+        column.hash(&mut hasher);
+    }
     match what {
         What::Record(plan) => plan.meta.name.hash(&mut hasher),
         What::Relation(meta, _) => meta.name.hash(&mut hasher),
@@ -116,7 +121,35 @@ pub async fn read<T: Object>(ctx: &Context<'_>, id: Uuid, selections: &[Selectio
 /// The record with this id, asked for together with others of the same kind: for `node` and `_entities`, whose selection
 /// may hold fragments on other types. What may not be seen and what is not there are both null, without an error.
 pub async fn entity<T: Object>(ctx: &Context<'_>, id: Uuid) -> Option<T> {
-    match of_any_type(ctx, id).await {
+    seen(ctx, of_any_type(ctx, id).await)
+}
+
+/// The record that a federated reference names by its id. An id that is none is null with an error, because other
+/// references of the same request are right.
+pub async fn entity_by_id<T: Object>(ctx: &Context<'_>, id: &ID) -> Option<T> {
+    match Id::<T>::parse(Some(Value::String(id.to_string()))) {
+        Ok(id) => entity(ctx, id.0).await,
+        Err(error) => null_with(ctx, Error::BadInput(error.into_server_error(ctx.item.pos).message)),
+    }
+}
+
+/// The record that a federated reference names by a text that is unique, such as the external reference; null where the
+/// reference has none.
+pub async fn entity_by<T: Object>(ctx: &Context<'_>, column: &str, text: Option<String>) -> Option<T> {
+    let text = text?;
+    let Some(column) = T::shape().meta.column(column) else {
+        return null_with(ctx, Error::internal(format!("{} has no column {column}", T::shape().name)));
+    };
+    let by = match column.folded {
+        Some(folded) => By::Text(folded, fold(&text)),
+        None => By::Text(column.name, text),
+    };
+    seen(ctx, record(ctx, by).await)
+}
+
+/// What may not be seen is not there.
+fn seen<T>(ctx: &Context<'_>, answer: Result<Option<T>>) -> Option<T> {
+    match answer {
         Err(Error::Forbidden { .. } | Error::NotFound) => None,
         answer => nullable(ctx, answer).flatten(),
     }
@@ -127,6 +160,10 @@ pub async fn entity<T: Object>(ctx: &Context<'_>, id: Uuid) -> Option<T> {
 /// # Errors
 /// [`Error::Forbidden`] without the read permission.
 pub async fn of_any_type<T: Object>(ctx: &Context<'_>, id: Uuid) -> Result<Option<T>> {
+    record(ctx, By::Id(id)).await
+}
+
+async fn record<T: Object>(ctx: &Context<'_>, by: By) -> Result<Option<T>> {
     let db = db(ctx)?;
     // Asked for here, because one refusal would end the whole batch.
     if let Some(permission) = denied(T::shape().meta, db.actor()) {
@@ -135,7 +172,7 @@ pub async fn of_any_type<T: Object>(ctx: &Context<'_>, id: Uuid) -> Result<Optio
     let fields = fields_on(ctx, &T::type_name());
     let selections: Vec<_> = fields.iter().map(Context::field).collect();
     let plan = Arc::new(select::plan(T::shape(), &selections, db.actor(), true)?);
-    let json = load(ctx, id, What::Record(plan.clone())).await?;
+    let json = load(ctx, by, What::Record(plan.clone())).await?;
     decode_one(json.as_deref().unwrap_or("null"), &plan)
 }
 

@@ -93,12 +93,14 @@ macro_rules! bulk {
     };
 }
 
-/// The queries of a record: one, many, and its federation entity.
+/// The queries of a record: one, many, and its federation entity. `keys` names the columns beside the id by which other
+/// subgraphs may refer to the record; what they hold is unique.
 #[macro_export]
 macro_rules! queries {
     (
         $object:ident;
         query $query:ident {
+            $(keys { $($key:ident),* $(,)? })?
             $(#[$get_doc:meta])* one $get:ident;
             $(#[$list_doc:meta])* many $many:ident;
             $($more_queries:tt)*
@@ -143,10 +145,18 @@ macro_rules! queries {
             async fn entity_by_id(
                 &self,
                 ctx: &async_graphql::Context<'_>,
-                id: $crate::graphql::kit::id::Id<$object>,
+                id: async_graphql::ID,
             ) -> Option<$object> {
-                $crate::graphql::kit::relation::entity(ctx, id.0).await
+                $crate::graphql::kit::relation::entity_by_id(ctx, &id).await
             }
+
+            $($(
+                /// The record behind a federated reference that does not know its id.
+                #[graphql(entity)]
+                async fn $key(&self, ctx: &async_graphql::Context<'_>, $key: Option<String>) -> Option<$object> {
+                    $crate::graphql::kit::relation::entity_by(ctx, stringify!($key), $key).await
+                }
+            )*)?
 
             $($more_queries)*
         }
@@ -160,6 +170,7 @@ macro_rules! crud {
     (
         $object:ident as $one:ident;
         query $query:ident {
+            $(keys { $($key:ident),* $(,)? })?
             $(#[$get_doc:meta])* one $get:ident;
             $(#[$list_doc:meta])* many $many:ident;
             $($more_queries:tt)*
@@ -181,6 +192,7 @@ macro_rules! crud {
         $crate::queries! {
             $object;
             query $query {
+                $(keys { $($key),* })?
                 $(#[$get_doc])* one $get;
                 $(#[$list_doc])* many $many;
                 $($more_queries)*

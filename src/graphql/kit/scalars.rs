@@ -11,6 +11,7 @@ use crate::data::money;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decimal(pub Number);
 
+/// A decimal number as text, such as `"12.34"`, so that no digit is lost. A JSON number is taken as well.
 #[Scalar]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -51,6 +52,7 @@ pub fn units_or_none<'de, const DECIMALS: u32, D: Deserializer<'de>>(
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Date(pub chrono::NaiveDate);
 
+/// A day, `YYYY-MM-DD` (RFC 3339 full-date).
 #[Scalar]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -68,12 +70,13 @@ impl ScalarType for Date {
 }
 
 macro_rules! text_scalar {
-    ($(#[$doc:meta])* $name:ident, $check:expr, $refusal:literal) => {
+    ($(#[$doc:meta])* $name:ident $(($($option:tt)*))?, $check:expr, $refusal:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
         pub struct $name(pub String);
 
-        #[Scalar]
+        $(#[$doc])*
+        #[Scalar $(($($option)*))?]
         impl ScalarType for $name {
             fn parse(value: Value) -> InputValueResult<Self> {
                 let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
@@ -107,7 +110,7 @@ text_scalar! {
 }
 text_scalar! {
     /// An absolute http or https URL.
-    URL, |text| Some(text.to_owned()), "expected a URL"
+    URL(name = "URL"), |text| Some(text.to_owned()), "expected a URL"
 }
 
 /// An amount of money.

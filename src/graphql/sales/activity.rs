@@ -97,6 +97,7 @@ crate::object! {
 crate::crud! {
     Activity as activity;
     query ActivityQuery {
+        keys { external_reference }
         /// An activity. Null when there is none that the actor sees. Needs `activities.read`.
         one activity;
         /// The activities that the actor sees. Needs `activities.read`.

@@ -96,6 +96,7 @@ crate::object! {
 crate::crud! {
     Contact as contact;
     query ContactQuery {
+        keys { external_reference }
         /// A contact. Null when there is none that the actor sees. Needs `contacts.read`.
         one contact;
         /// The contacts that the actor sees. Needs `contacts.read`.

@@ -120,6 +120,7 @@ crate::object! {
 crate::crud! {
     Customer as customer;
     query CustomerQuery {
+        keys { external_reference }
         /// A customer. Null when there is none that the actor sees. Needs `customers.read`.
         one customer;
         /// The customers that the actor sees. Needs `customers.read`.

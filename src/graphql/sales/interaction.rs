@@ -85,6 +85,7 @@ crate::object! {
 crate::crud! {
     Interaction as interaction;
     query InteractionQuery {
+        keys { external_reference }
         /// An interaction. Null when there is none that the actor sees. Needs `interactions.read`.
         one interaction;
         /// The interactions that the actor sees. Needs `interactions.read`.

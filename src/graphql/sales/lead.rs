@@ -104,6 +104,7 @@ crate::object! {
 crate::crud! {
     Lead as lead;
     query LeadQuery {
+        keys { external_reference }
         /// A lead. Null when there is none that the actor sees. Needs `leads.read`.
         one lead;
         /// The leads that the actor sees. Needs `leads.read`.

@@ -105,6 +105,7 @@ crate::object! {
 crate::crud! {
     Opportunity as opportunity;
     query OpportunityQuery {
+        keys { external_reference }
         /// A deal. Null when there is none that the actor sees. Needs `opportunities.read`.
         one opportunity;
         /// The deals that the actor sees. Needs `opportunities.read`.

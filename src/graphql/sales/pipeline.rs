@@ -64,6 +64,7 @@ crate::object! {
 crate::crud! {
     Pipeline as pipeline;
     query PipelineQuery {
+        keys { external_reference }
         /// A pipeline. Null when there is none. Needs `pipelines.read`.
         one pipeline;
         /// The pipelines of the tenant. Needs `pipelines.read`.

@@ -70,6 +70,7 @@ crate::object! {
 crate::crud! {
     Product as product;
     query ProductQuery {
+        keys { external_reference }
         /// A product. Null when there is none. Needs `products.read`.
         one product;
         /// The products of the tenant. Needs `products.read`.

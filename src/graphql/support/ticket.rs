@@ -93,6 +93,7 @@ crate::object! {
 crate::crud! {
     Ticket as ticket;
     query TicketQuery {
+        keys { external_reference }
         /// A ticket. Null when there is none that the actor sees. Needs `tickets.read`.
         one ticket;
         /// The tickets that the actor sees. Needs `tickets.read`.

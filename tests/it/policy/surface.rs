@@ -42,7 +42,7 @@ fn special(name: &str, ty: &str) -> Option<Value> {
         (_, "CurrencyCode") => json!("EUR"),
         (_, "EmailAddress") => json!("somebody@example.org"),
         (_, "PhoneNumber") => json!("+492211234567"),
-        (_, "Url") => json!("https://example.org"),
+        (_, "URL") => json!("https://example.org"),
         _ => return None,
     })
 }

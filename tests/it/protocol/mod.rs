@@ -1,4 +1,4 @@
-//! The GraphQL transports over real connections, in front of a toy schema.
+//! The GraphQL transports over real connections, in front of a toy schema; and the tools of those who build on the API.
 
 mod audit;
 mod graphiql;
@@ -6,5 +6,6 @@ mod http;
 mod limits;
 mod points;
 mod sse;
+mod tools;
 mod toy;
 mod websocket;
