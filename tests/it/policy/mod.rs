@@ -9,6 +9,7 @@
 mod coverage;
 mod floors;
 mod hostile;
+mod isolation;
 mod live;
 mod logs;
 mod permission_matrix;
