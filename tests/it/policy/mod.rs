@@ -15,5 +15,6 @@ mod logs;
 mod permission_matrix;
 mod records;
 mod source;
+mod statements;
 mod surface;
 mod world;
