@@ -318,13 +318,14 @@ fn related(field: &super::shape::RelationField, value: &Value, all: &mut Vec<Con
             return Ok(());
         }
         let condition = object(target, fields)?;
-        // The id alone is in this record: no look at the other is needed, and none gives anything away.
-        match condition {
-            Condition::Test { column: "id", operator: operator @ (Operator::Equals | Operator::In), values } => {
-                all.push(Condition::Test { column, operator, values });
-            }
-            condition => push(Quantifier::Some, condition),
+        // The id alone is in this record too, where an index finds it. The other is looked at all the same: one that
+        // the actor may not see is not there, whatever its id.
+        if let Condition::Test { column: "id", operator: operator @ (Operator::Equals | Operator::In), values } =
+            &condition
+        {
+            all.push(Condition::Test { column, operator: *operator, values: values.clone() });
         }
+        all.push(Condition::Related { relation, quantifier: Quantifier::Some, condition: Box::new(condition) });
         return Ok(());
     }
     for (name, value) in fields.iter().filter(|(_, value)| **value != Value::Null) {

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::ticket_comment;
 use crate::{
+    auth::Action,
     data::{Rules, Unit},
     error::{Error, Result, UserErrorCode},
 };
@@ -214,7 +215,7 @@ fn raise_changes(unit: &mut Unit, before: &ticket::Model, after: &ticket::Model)
 /// # Errors
 /// [`Error::User`] with INVALID_STATE when that status cannot follow; those of [`Unit::update`].
 pub async fn advance(unit: &mut Unit, id: Uuid, expected: Option<i32>, to: TicketStatus) -> Result<Uuid> {
-    let ticket = unit.get::<Entity>(id).await?;
+    let ticket = unit.claim::<Entity>(id, expected, Action::Write).await?;
     check_transition(ticket.status, to, &["id"])?;
     if to == TicketStatus::Open && is_done(ticket.status) {
         return Err(Error::user(
@@ -231,7 +232,7 @@ pub async fn advance(unit: &mut Unit, id: Uuid, expected: Option<i32>, to: Ticke
 /// # Errors
 /// As [`advance`].
 pub async fn reopen(unit: &mut Unit, id: Uuid, expected: Option<i32>) -> Result<Uuid> {
-    let ticket = unit.get::<Entity>(id).await?;
+    let ticket = unit.claim::<Entity>(id, expected, Action::Write).await?;
     if !is_done(ticket.status) {
         return Err(Error::user(
             UserErrorCode::InvalidState,
@@ -253,7 +254,7 @@ async fn set_status(unit: &mut Unit, id: Uuid, expected: Option<i32>, to: Ticket
 /// # Errors
 /// Those of [`Unit::update`].
 pub async fn assign(unit: &mut Unit, id: Uuid, expected: Option<i32>, owner: Uuid) -> Result<Uuid> {
-    let ticket = unit.get::<Entity>(id).await?;
+    let ticket = unit.claim::<Entity>(id, expected, Action::Write).await?;
     let mut change = ticket::ActiveModel { owner_id: Set(owner), ..Default::default() };
     if ticket.status == TicketStatus::New {
         change.status = Set(TicketStatus::Open);
@@ -267,7 +268,7 @@ pub async fn assign(unit: &mut Unit, id: Uuid, expected: Option<i32>, owner: Uui
 /// # Errors
 /// Those of [`Unit::insert`] and [`Unit::update`].
 pub async fn respond(unit: &mut Unit, id: Uuid, body: String) -> Result<Uuid> {
-    let ticket = unit.get::<Entity>(id).await?;
+    let ticket = unit.claim::<Entity>(id, None, Action::Write).await?;
     if ticket.status == TicketStatus::Closed {
         return Err(Error::user(UserErrorCode::InvalidState, &["id"], "the ticket is CLOSED; reopen it first"));
     }

@@ -150,6 +150,161 @@ on_both_engines! {
     }
 }
 
+on_both_engines! {
+    /// Each kind of bad input has its code, and says where it is.
+    async fn each_kind_of_bad_input_has_its_code(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let other = app.tenant("other").await;
+        let create = "mutation($input: CustomerCreateInput!) { customerCreate(input: $input) { customer { id } userErrors { code field } } }";
+        let contact = "mutation($input: ContactCreateInput!) { contactCreate(input: $input) { contact { id } userErrors { code field } } }";
+        let named = |name: &str, reference: &str| json!({ "input": { "name": name, "externalReference": reference } });
+        let made = async |session: &Session, reference: &str| {
+            let made = session.mutate(create, named("A customer", reference)).await;
+            made["customer"]["id"].as_str().unwrap().to_owned()
+        };
+        let (own, deleted, foreign) = (
+            made(&tenant.admin, "R-1").await, made(&tenant.admin, "R-2").await, made(&other.admin, "R-3").await,
+        );
+        let delete = "mutation($id: ID!) { customerDelete(id: $id) { userErrors { code field } } }";
+        tenant.admin.mutate(delete, json!({ "id": deleted })).await;
+        let page = tenant.admin.data("{ customers(first: 1, orderBy: [{ field: NAME }]) { pageInfo { endCursor } } }", json!({})).await;
+        let cursor = page["customers"]["pageInfo"]["endCursor"].clone();
+
+        // What cannot be meant is an error of the request.
+        let get = "query($id: ID!) { customer(id: $id) { id } }";
+        let list = "query($after: String, $first: Int) { customers(after: $after, first: $first) { totalCount edges { node { id } } } }";
+        let filter = "query($where: CustomerWhere) { customers(where: $where) { totalCount } }";
+        let cases: Vec<(&str, &str, Value, &str)> = vec![
+            ("an id that is none", get, json!({ "id": "x" }), "BAD_USER_INPUT"),
+            ("an id without its number", get, json!({ "id": "customer_" }), "BAD_USER_INPUT"),
+            ("an id of another record", get, json!({ "id": tenant.admin.user_id }), "BAD_USER_INPUT"),
+            ("an id that is too long", get, json!({ "id": format!("{own}0") }), "BAD_USER_INPUT"),
+            ("an id that is a number", get, json!({ "id": 7 }), "BAD_USER_INPUT"),
+            ("an id with a control character", get, json!({ "id": format!("{own}\u{0}") }), "BAD_USER_INPUT"),
+            ("a cursor that is none", list, json!({ "after": "x" }), "BAD_USER_INPUT"),
+            ("a cursor of other JSON", list, json!({ "after": "WzEsMiwzXQ" }), "BAD_USER_INPUT"),
+            ("a cursor of another order", list, json!({ "after": cursor }), "BAD_USER_INPUT"),
+            ("an oversized page", list, json!({ "first": 101 }), "BAD_USER_INPUT"),
+            ("a negative page", list, json!({ "first": -1 }), "BAD_USER_INPUT"),
+            ("a page beyond any number", list, json!({ "first": 9_000_000_000_i64 }), "BAD_USER_INPUT"),
+            ("two directions", "{ customers(first: 1, last: 1) { totalCount } }", json!({}), "BAD_USER_INPUT"),
+            ("a day that is not in the calendar", filter, json!({ "where": { "createdAt": { "gt": "2026-02-30T00:00:00Z" } } }), "BAD_USER_INPUT"),
+            ("a moment without a zone", filter, json!({ "where": { "createdAt": { "gt": "2026-02-01T00:00:00" } } }), "BAD_USER_INPUT"),
+            ("a number as a moment", filter, json!({ "where": { "createdAt": { "gt": 5 } } }), "BAD_USER_INPUT"),
+            ("an operator that is not there", filter, json!({ "where": { "name": { "like": "x" } } }), "BAD_USER_INPUT"),
+            ("a filter on nothing known", filter, json!({ "where": { "nothing": { "eq": "x" } } }), "BAD_USER_INPUT"),
+            ("a value of another kind", filter, json!({ "where": { "employeeCount": { "eq": "many" } } }), "BAD_USER_INPUT"),
+            ("a value that is not in the enum", filter, json!({ "where": { "status": { "eq": "NONE" } } }), "BAD_USER_INPUT"),
+            ("too many values", filter, json!({ "where": { "id": { "in": vec![own.clone(); 101] } } }), "BAD_USER_INPUT"),
+            ("a text to compare with that is too long", filter, json!({ "where": { "name": { "eq": "x".repeat(1001) } } }), "BAD_USER_INPUT"),
+            ("a filter that is no object", filter, json!({ "where": "name = 1" }), "BAD_USER_INPUT"),
+            ("an unknown field", "{ customers { nothing } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+            ("an unknown root", "{ nothing }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+            ("an unknown argument", "{ customers(nothing: 1) { totalCount } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+            ("an unknown field of an input", create, json!({ "input": { "name": "x", "nothing": 1 } }), "BAD_USER_INPUT"),
+            ("a field that must be there", create, json!({ "input": {} }), "BAD_USER_INPUT"),
+            ("a document that does not parse", "{ customers( }", json!({}), "GRAPHQL_PARSE_FAILED"),
+            ("a control character in a document", "{ cust\u{1}omers { totalCount } }", json!({}), "GRAPHQL_PARSE_FAILED"),
+            ("an amount that is no number", create, json!({ "input": { "name": "x", "annualRevenue": { "amount": "1e9x", "currency": "EUR" } } }), "BAD_USER_INPUT"),
+            ("a currency that is none", create, json!({ "input": { "name": "x", "annualRevenue": { "amount": "1", "currency": "XX" } } }), "BAD_USER_INPUT"),
+        ];
+        let mut wrong = Vec::new();
+        for (what, query, variables, code) in cases {
+            let answer = tenant.admin.send(query, variables).await;
+            let codes = answer.codes();
+            if codes != [code] || answer.status >= 500 {
+                wrong.push(format!("{what}: {} {codes:?} instead of {code}: {:.300}", answer.status, answer.body));
+            }
+        }
+
+        // What a user can mend is an error of the mutation, and names the field.
+        let input = |field: &str| vec!["input".to_owned(), field.to_owned()];
+        let cases: Vec<(&str, &str, Value, &str, Vec<String>)> = vec![
+            ("a control character", create, named("a\u{0}b", "R-4"), "INVALID", input("name")),
+            ("an escape sequence", create, named("\u{1b}[31m", "R-4"), "INVALID", input("name")),
+            ("nothing but blanks", create, named(" \t ", "R-4"), "BLANK", input("name")),
+            ("a text that is too long", create, named(&"x".repeat(100_000), "R-4"), "TOO_LONG", input("name")),
+            ("an e-mail address that is none", create, json!({ "input": { "name": "x", "email": "nobody" } }), "INVALID", input("email")),
+            ("a web address that is none", create, json!({ "input": { "name": "x", "website": "javascript:alert(1)" } }), "INVALID", input("website")),
+            ("a key that is taken", create, named("Another", "R-1"), "TAKEN", input("externalReference")),
+            ("a parent that is deleted", create, json!({ "input": { "name": "x", "parentId": deleted } }), "NOT_FOUND", input("parentId")),
+            ("a parent of another tenant", create, json!({ "input": { "name": "x", "parentId": foreign } }), "NOT_FOUND", input("parentId")),
+            ("a contact of a deleted customer", contact, json!({ "input": { "lastName": "x", "customerId": deleted } }), "NOT_FOUND", input("customerId")),
+            ("a contact of another tenant's customer", contact, json!({ "input": { "lastName": "x", "customerId": foreign } }), "NOT_FOUND", input("customerId")),
+            ("an owner of another tenant", create, json!({ "input": { "name": "x", "ownerId": other.admin.user_id } }), "NOT_FOUND", input("ownerId")),
+            ("deleting what is deleted", delete, json!({ "id": deleted }), "NOT_FOUND", vec!["id".to_owned()]),
+            ("deleting what is another tenant's", delete, json!({ "id": foreign }), "NOT_FOUND", vec!["id".to_owned()]),
+        ];
+        for (what, query, variables, code, field) in cases {
+            let answer = tenant.admin.send(query, variables).await;
+            let payload = answer.body["data"].as_object().and_then(|data| data.values().next()).cloned().unwrap_or_default();
+            let expected = json!([{ "code": code, "field": field }]);
+            if payload["userErrors"] != expected || answer.body.get("errors").is_some() {
+                wrong.push(format!("{what}: not {expected} but {:.300}", answer.body));
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+        // Nothing was lost or left behind.
+        let left = tenant.admin.data("{ customers { totalCount } }", json!({})).await;
+        assert_eq!(left["customers"]["totalCount"], 1);
+    }
+
+    /// Tokens and encodings that are none.
+    async fn hostile_headers(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let token = tenant.admin.token.clone().unwrap();
+        let good = json!({ "query": "{ customers { totalCount } }" }).to_string().into_bytes();
+        let (head, rest) = token.split_once('.').unwrap();
+        let (claims, signature) = rest.split_once('.').unwrap();
+        let nobody = data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"JWT"}"#);
+        let tokens = [
+            String::new(), "x".to_owned(), "a.b.c".to_owned(), "...".to_owned(), "rak_".to_owned(),
+            "rak_00000000_0000".to_owned(), format!("{nobody}.{claims}."), format!("{nobody}.{claims}.{signature}"),
+            format!("{head}.{claims}"), format!("{head}.{claims}.{}", signature.chars().rev().collect::<String>()),
+            format!("{token}x"), format!("{token}.{token}"), "x".repeat(20_000), "\u{e9}".repeat(40), "%00%00".to_owned(),
+        ];
+        for of in tokens {
+            let value = format!("Bearer {of}");
+            let headers: [(&str, &[u8]); 2] = [("content-type", b"application/json"), ("authorization", value.as_bytes())];
+            let (status, text) = tenant.admin.send_bare(good.clone(), &headers).await;
+            let shown: String = of.chars().take(60).collect();
+            assert!(matches!(status, 200 | 400 | 401 | 431), "{shown}: {status} {text}");
+            // A header that is beyond all measure is refused before anybody reads it.
+            if status != 431 {
+                let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{shown}: {text}"));
+                assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{shown}: {answer}");
+            }
+            assert_eq!(inside(&text), None, "{shown}: {text}");
+        }
+        let bearer = format!("Bearer {token}");
+        let utf16: Vec<u8> = String::from_utf8(good.clone()).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [b"\xef\xbb\xbf".to_vec(), good.clone()].concat();
+        let latin = b"{\"query\": \"{ customers(where: {name: {eq: \\\"M\xfcller\\\"}}) { totalCount } }\"}".to_vec();
+        let bodies: Vec<(&str, Vec<u8>, Vec<(&str, &[u8])>, &[u16])> = vec![
+            ("UTF-16", utf16, vec![("content-type", b"application/json")], &[400]),
+            ("UTF-16 that says so", good.clone(), vec![("content-type", b"application/json; charset=utf-16")], &[415]),
+            ("Latin-1", latin, vec![("content-type", b"application/json")], &[400]),
+            ("a byte order mark", marked, vec![("content-type", b"application/json")], &[200, 400]),
+            ("no type", good.clone(), vec![], &[415]),
+            ("text", good.clone(), vec![("content-type", b"text/plain")], &[415]),
+            ("a form", b"query=%7Bcustomers%7BtotalCount%7D%7D".to_vec(), vec![("content-type", b"application/x-www-form-urlencoded")], &[415]),
+            ("a type that is none", good.clone(), vec![("content-type", b"\xff")], &[415]),
+            ("gzip that is none", good.clone(), vec![("content-type", b"application/json"), ("content-encoding", b"gzip")], &[400, 415]),
+            ("ten megabytes", vec![b' '; 10_000_000], vec![("content-type", b"application/json")], &[413]),
+        ];
+        for (what, body, mut headers, statuses) in bodies {
+            headers.push(("authorization", bearer.as_bytes()));
+            let (status, text) = tenant.admin.send_bare(body, &headers).await;
+            assert!(statuses.contains(&status), "{what}: {status} {text:.300}");
+            assert_eq!(inside(&text), None, "{what}: {text:.300}");
+            let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{what}: no JSON: {text:.300}"));
+            if status != 200 {
+                assert!(answer["errors"][0]["extensions"]["code"].is_string(), "{what}: no code: {answer}");
+            }
+        }
+    }
+}
+
 /// What is wrong with the answer to a call, if anything.
 async fn trouble(
     surface: &Surface,

@@ -9,10 +9,12 @@
 mod coverage;
 mod floors;
 mod hostile;
+mod isolation;
 mod live;
 mod logs;
 mod permission_matrix;
 mod records;
 mod source;
+mod statements;
 mod surface;
 mod world;

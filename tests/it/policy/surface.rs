@@ -74,6 +74,16 @@ pub struct Root {
     pub answer: String,
 }
 
+/// A field that answers records.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub name: String,
+    /// Whether it answers a connection.
+    pub many: bool,
+    /// The type of the records.
+    pub target: String,
+}
+
 /// A place in the arguments of a root: the argument and the input fields below it. Lists have one element there.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -165,6 +175,38 @@ impl Surface {
         }
     }
 
+    /// Whether a type is one of records: what `node` can answer.
+    pub fn is_record(&self, ty: &str) -> bool {
+        let node = |of: &str| of == "Node";
+        matches!(self.types.get(ty), Some(TypeKind::Object(object)) if object.implements.iter().any(|of| node(&of.node)))
+    }
+
+    /// The types of records that a union or an interface stands for.
+    pub fn members(&self, ty: &str) -> Vec<String> {
+        match self.types.get(ty) {
+            Some(TypeKind::Union(union)) => union.members.iter().map(|of| of.node.to_string()).collect(),
+            _ => self.types.keys().filter(|of| self.is_record(of)).cloned().collect(),
+        }
+    }
+
+    /// Where a type leads: the fields that answer records, with the type they lead to.
+    pub fn relations(&self, ty: &str) -> Vec<Relation> {
+        let relation = |field: &FieldDefinition| {
+            let (name, leads_to) = (field.name.node.to_string(), base(&field.ty.node));
+            let many = self.is_connection(leads_to);
+            let target = if many { self.listed(leads_to) } else { leads_to.to_owned() };
+            let several = matches!(self.types.get(&target), Some(TypeKind::Union(_) | TypeKind::Interface(_)));
+            (many || several || self.is_record(&target)).then_some(Relation { name, many, target })
+        };
+        self.fields(ty).into_iter().filter_map(relation).collect()
+    }
+
+    /// The fields of an input type, none for any other.
+    pub fn input_fields(&self, ty: &str) -> Vec<(String, String)> {
+        let inputs = self.inputs(ty).unwrap_or_default();
+        inputs.iter().map(|of| (of.name.node.to_string(), base(&of.ty.node).to_owned())).collect()
+    }
+
     fn inputs(&self, ty: &str) -> Option<Vec<&InputValueDefinition>> {
         match self.types.get(ty)? {
             TypeKind::InputObject(input) => Some(input.fields.iter().map(|field| &field.node).collect()),
@@ -179,7 +221,8 @@ impl Surface {
         let mut found: Vec<String> =
             self.records().into_iter().filter(|record| name.starts_with(&record.replace('_', ""))).collect();
         found.sort_by_key(String::len);
-        found.pop()
+        // A tenant is no record: it stands in the master database. It has an id all the same.
+        found.pop().or_else(|| name.starts_with("tenant").then(|| "tenant".to_owned()))
     }
 
     /// The record that an id means; `within` is the record of the root or the input type around it.
@@ -258,6 +301,10 @@ impl Surface {
             }
             return Some(Value::Object(object));
         }
+        // An address that can be had once only.
+        if let Some(marker) = values.marker.filter(|_| ty == "EmailAddress") {
+            return Some(json!(format!("{}@example.org", marker.to_lowercase().replace(' ', "-"))));
+        }
         if let Some(value) = special(name, ty) {
             return Some(value);
         }
@@ -270,7 +317,9 @@ impl Surface {
 
     fn can_be_filled(&self, input: &InputValueDefinition) -> bool {
         let ty = base(&input.ty.node);
-        matches!(ty, "String" | "ID" | "AddressInput" | "MoneyInput") && input.name.node != "id"
+        // What kind of record it is must be said when one is made, even where a change may leave it out.
+        let kind = input.name.node == "type" && !self.values(ty).is_empty();
+        (kind || matches!(ty, "String" | "ID" | "AddressInput" | "MoneyInput")) && input.name.node != "id"
     }
 
     /// The arguments of a root; `None` when they need an id that is not known.
@@ -366,24 +415,27 @@ impl Surface {
             Some(_) => {
                 let mut parts = vec!["__typename".to_owned()];
                 for field in self.fields(ty) {
-                    let (name, leads_to) = (field.name.node.as_str(), base(&field.ty.node));
-                    let needs =
-                        field.arguments.iter().any(|of| !of.node.ty.node.nullable && of.node.default_value.is_none());
-                    let composite = !self.fields(leads_to).is_empty()
-                        || matches!(self.types.get(leads_to), Some(TypeKind::Union(_)));
-                    if needs || (composite && depth == 0) {
-                        continue;
-                    }
-                    let page = if composite && field.arguments.iter().any(|of| of.node.name.node == "first") {
-                        "(first: 2)"
-                    } else {
-                        ""
-                    };
-                    parts.push(format!("{name}{page} {}", self.selection(leads_to, depth.saturating_sub(1), narrow)));
+                    let part = self.field_selection(ty, field.name.node.as_str(), depth, narrow);
+                    parts.extend(Some(part).filter(|part| !part.is_empty()));
                 }
                 format!("{{ {} }}", parts.join(" "))
             }
         }
+    }
+
+    /// One field of [`Surface::selection`]; nothing where it needs arguments or leads too far.
+    pub fn field_selection(&self, ty: &str, name: &str, depth: usize, narrow: Option<&str>) -> String {
+        let field = self.fields(ty).into_iter().find(|field| field.name.node == name).unwrap();
+        let leads_to = base(&field.ty.node);
+        let needs = field.arguments.iter().any(|of| !of.node.ty.node.nullable && of.node.default_value.is_none());
+        let composite =
+            !self.fields(leads_to).is_empty() || matches!(self.types.get(leads_to), Some(TypeKind::Union(_)));
+        if needs || (composite && depth == 0) {
+            return String::new();
+        }
+        let pages = composite && field.arguments.iter().any(|of| of.node.name.node == "first");
+        let page = if pages { "(first: 2)" } else { "" };
+        format!("{name}{page} {}", self.selection(leads_to, depth.saturating_sub(1), narrow))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::surface::{Kind, Root, Surface, Values, pascal};
 use crate::support::{Answer, Session};
@@ -11,7 +11,16 @@ use crate::support::{Answer, Session};
 /// Types of records that cannot be made or found through the API, with the reason.
 const UNMADE: &[(&str, &str)] = &[];
 
-/// The ids of records by the record's name.
+/// What must be done to a new record before a mutation means something. Before `…Restore` stands `…Delete` by itself.
+const FIRST: &[(&str, &[&str])] = &[
+    ("opportunityReopen", &["opportunityWin"]),
+    ("leadReopen", &["leadDisqualify"]),
+    ("userEnable", &["userDisable"]),
+    ("ticketReopen", &["ticketResolve"]),
+    ("ticketClose", &["ticketResolve"]),
+];
+
+/// The ids of records by the record's name, and of the tenant.
 pub type Ids = BTreeMap<String, String>;
 
 /// Calls a root with arguments as variables.
@@ -107,8 +116,16 @@ pub async fn perform(
 
 /// A record of every type that this session can make, the rest made by `administrator`.
 pub async fn plant(surface: &Surface, session: &Session, administrator: &Session, marker: &str) -> Ids {
+    plant_on(surface, session, administrator, marker, &Ids::new()).await
+}
+
+/// Like [`plant`]; what the new records need before it is made anew is taken from `basis`, so that they refer to
+/// everything that they can refer to.
+pub async fn plant_on(surface: &Surface, session: &Session, administrator: &Session, marker: &str, basis: &Ids) -> Ids {
     let roots = surface.roots();
-    let mut ids = Ids::from([("user".to_owned(), session.user_id.clone())]);
+    let tenant = session.data("{ me { tenant { id } } }", Value::Object(Map::new())).await;
+    let tenant = tenant["me"]["tenant"]["id"].as_str().unwrap().to_owned();
+    let mut ids = Ids::from([("user".to_owned(), session.user_id.clone()), ("tenant".to_owned(), tenant)]);
     let mut waiting: Vec<String> = surface.records().into_iter().filter(|record| record != "user").collect();
     while !waiting.is_empty() {
         // What can be made with the most of what it may refer to.
@@ -127,8 +144,9 @@ pub async fn plant(surface: &Surface, session: &Session, administrator: &Session
         };
         let record = waiting.remove(at);
         let root = maker(&roots, &record).unwrap();
-        let made = match make(surface, session, root, &ids, marker).await {
-            Err(error) if error.contains("FORBIDDEN") => make(surface, administrator, root, &ids, marker).await,
+        let known: Ids = basis.iter().chain(&ids).map(|(record, id)| (record.clone(), id.clone())).collect();
+        let made = match make(surface, session, root, &known, marker).await {
+            Err(error) if error.contains("FORBIDDEN") => make(surface, administrator, root, &known, marker).await,
             made => made,
         };
         let id = made.unwrap_or_else(|error| {
@@ -171,4 +189,39 @@ pub async fn plant(surface: &Surface, session: &Session, administrator: &Session
 /// The id of a record of this type that never existed.
 pub fn never(record: &str) -> String {
     rapport::data::ids::encode(record, uuid::Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0001))
+}
+
+/// The ids that a mutation is called with: a record of its own, made with what `made_from` holds and brought where the
+/// mutation means something, and the rest of `ids`.
+pub async fn fresh(surface: &Surface, session: &Session, root: &Root, made_from: &Ids, ids: &Ids) -> Ids {
+    let roots = surface.roots();
+    let mut ids = ids.clone();
+    let record = surface.record_of(&root.name).unwrap_or_default();
+    if let Some(maker) = maker(&roots, &record).filter(|maker| maker.name != root.name) {
+        let made = make(surface, session, maker, made_from, "FRESH").await;
+        ids.insert(record, made.unwrap_or_else(|error| panic!("{}: {error}", maker.name)));
+    }
+    let deleted = root.name.strip_suffix("Restore").map(|stem| format!("{stem}Delete"));
+    let listed = FIRST.iter().find(|(name, _)| *name == root.name).map_or(&[][..], |(_, first)| *first);
+    for first in deleted.iter().map(String::as_str).chain(listed.iter().copied()) {
+        let first = roots.iter().find(|root| root.name == first).unwrap_or_else(|| panic!("there is no {first}"));
+        let done = perform(surface, session, first, &ids, Some("First")).await;
+        done.unwrap_or_else(|error| panic!("{}: {error}", first.name));
+    }
+    ids
+}
+
+/// Activities and interactions about a record of each type that they can be about.
+pub async fn about_each_type(surface: &Surface, session: &Session, ids: &Ids) {
+    for ty in surface.members("RelatedRecord") {
+        let id = &ids[&surface.record_of(&ty).unwrap()];
+        for (mutation, of) in [("activityCreate", "TASK"), ("interactionCreate", "NOTE")] {
+            let query = format!(
+                "mutation($input: {}Input!) {{ {mutation}(input: $input) {{ userErrors {{ code message field }} }} }}",
+                pascal(mutation)
+            );
+            let input = json!({ "type": of, "subject": "About", "relatedToId": id });
+            session.mutate(&query, json!({ "input": input })).await;
+        }
+    }
 }

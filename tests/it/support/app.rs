@@ -198,10 +198,21 @@ impl TestApp {
 
     /// Makes a user who holds just these permissions, on all records, and logs in.
     pub async fn user_with(&self, tenant: &TestTenant, name: &str, permissions: &[&str]) -> Session {
+        self.user_scoped(tenant, name, permissions, DataScope::All).await
+    }
+
+    /// Makes a user who holds just these permissions, on records in this scope, and logs in.
+    pub async fn user_scoped(
+        &self,
+        tenant: &TestTenant,
+        name: &str,
+        permissions: &[&str],
+        scope: DataScope,
+    ) -> Session {
         let new = NewRole {
             name: format!("The role of {name}"),
             description: None,
-            scope: DataScope::All,
+            scope,
             permissions: permissions.iter().map(ToString::to_string).collect(),
         };
         let item = self.app.identity().role_create(&self.system(tenant.id).await, new).await.unwrap().single();
