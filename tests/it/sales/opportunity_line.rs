@@ -146,4 +146,62 @@ on_both_engines! {
         assert_eq!(tenant.colleague.refused(&add(), theirs.clone()).await, refusal("NOT_FOUND", "opportunityId"));
         assert_eq!(tenant.viewer.send(&add(), theirs).await.codes(), ["FORBIDDEN"]);
     }
+
+    /// A line that was removed comes back with its part of the value, where the deal still takes it.
+    async fn a_line_comes_back(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let eur = |amount: &str| json!({ "amount": amount, "currency": "EUR" });
+        let input = json!({ "title": "Big", "lines": [
+            { "description": "Work", "unitPrice": eur("10") }, { "description": "More", "unitPrice": eur("5") },
+        ] });
+        let made = tenant.agent.mutate(&create(), json!({ "input": input })).await["opportunity"].clone();
+        let deal = &made["id"];
+        let lines = made["lines"]["nodes"].as_array().unwrap();
+        for line in lines {
+            tenant.agent.mutate(REMOVE, json!({ "id": line["id"] })).await;
+        }
+        let restore = "mutation($id: ID!) { opportunityLineRestore(id: $id) { opportunityLine { description } \
+                       userErrors { field message code } } }";
+        let (back, raised) =
+            app.raised(&tenant, async || tenant.admin.mutate(restore, json!({ "id": lines[0]["id"] })).await).await;
+        assert_eq!(back["opportunityLine"]["description"], "Work");
+        assert_eq!(raised, ["opportunity_line.restored", "opportunity.updated"]);
+        assert_eq!(value(&tenant.agent, deal).await, eur("10.00"));
+
+        tenant.agent.mutate(REMOVE, json!({ "id": lines[0]["id"] })).await;
+        let dollars = json!({ "description": "Abroad", "unitPrice": { "amount": "1", "currency": "USD" } });
+        tenant.agent.mutate(&add(), json!({ "deal": deal, "input": dollars })).await;
+        let refused = tenant.admin.refused(restore, json!({ "id": lines[1]["id"] })).await;
+        assert_eq!(refused, refusal("INVALID_STATE", "id"));
+    }
+
+    /// Lines of several deals are written at once; what is wrong with one is told at its place.
+    async fn lines_are_written_in_bulk(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let eur = |amount: &str| json!({ "amount": amount, "currency": "EUR" });
+        let input = json!({ "title": "Big", "lines": [{ "description": "Work", "unitPrice": eur("10") }] });
+        let made = tenant.agent.mutate(&create(), json!({ "input": input })).await["opportunity"].clone();
+        let deal = &made["id"];
+        let bulk = "mutation($inputs: [OpportunityLineUpsertInput!]!, $policy: BulkErrorPolicy!) {
+            opportunityLineBulkUpsert(inputs: $inputs, errorPolicy: $policy) {
+                results { index opportunityLine { description total { amount } } userErrors { field code } }
+            } }";
+        let inputs = json!([
+            { "id": made["lines"]["nodes"][0]["id"], "input": { "quantity": "2" } },
+            { "input": { "opportunityId": deal, "description": "New", "unitPrice": eur("3") } },
+            { "input": { "description": "Homeless", "unitPrice": eur("3") } },
+        ]);
+        let all = tenant.agent.data(bulk, json!({ "inputs": inputs, "policy": "REJECT_ALL" })).await;
+        let written = |answer: &Value| -> Vec<bool> {
+            let results = answer["opportunityLineBulkUpsert"]["results"].as_array().unwrap();
+            results.iter().map(|result| !result["opportunityLine"].is_null()).collect()
+        };
+        assert_eq!(written(&all), [false, false, false]);
+        assert_eq!(value(&tenant.agent, deal).await, eur("10.00"));
+        let some = tenant.agent.data(bulk, json!({ "inputs": inputs, "policy": "REJECT_FAILED" })).await;
+        assert_eq!(written(&some), [true, true, false]);
+        let refused = &some["opportunityLineBulkUpsert"]["results"][2]["userErrors"];
+        assert_eq!(*refused, json!([{ "field": ["input", "opportunityId"], "code": "BLANK" }]));
+        assert_eq!(value(&tenant.agent, deal).await, eur("23.00"));
+    }
 }

@@ -214,4 +214,26 @@ on_both_engines! {
             "1 Prospecting", "2 Proposal", "3 Won", "4 Lost",
         ]);
     }
+
+    /// Stages are added and changed in bulk, and keep their order.
+    async fn stages_are_written_in_bulk(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let pipeline = default(&tenant.admin).await;
+        let bulk = "mutation($inputs: [PipelineStageUpsertInput!]!) {
+            pipelineStageBulkUpsert(inputs: $inputs, errorPolicy: REJECT_FAILED) {
+                results { index pipelineStage { name position } userErrors { field code } }
+            } }";
+        let inputs = json!([
+            { "input": { "pipelineId": pipeline["id"], "name": "Trial", "probability": 60, "position": 1 } },
+            { "id": stage(&pipeline, "Proposal"), "input": { "name": "Offer" } },
+            { "input": { "name": "Nowhere", "probability": 1 } },
+        ]);
+        let answer = tenant.admin.data(bulk, json!({ "inputs": inputs })).await;
+        let results = &answer["pipelineStageBulkUpsert"]["results"];
+        assert_eq!(results[0]["pipelineStage"], json!({ "name": "Trial", "position": 1 }));
+        assert_eq!(results[1]["pipelineStage"]["name"], "Offer");
+        assert_eq!(results[2]["userErrors"], json!([{ "field": ["input", "pipelineId"], "code": "BLANK" }]));
+        let after = stages(&read(&tenant.admin, &pipeline["id"]).await);
+        assert_eq!(after, ["1 Trial", "2 Prospecting", "3 Engaging", "4 Offer", "5 Negotiation", "6 Won", "7 Lost"]);
+    }
 }

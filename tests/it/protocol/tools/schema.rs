@@ -149,3 +149,29 @@ async fn the_linters_find_flaws() {
         assert!(answer.complained.contains(rule), "{rule} is blind: {}", answer.complained);
     }
 }
+
+/// `.ci/run` holds `schema.graphql` against that of the last release in this way.
+#[tokio::test]
+async fn what_breaks_clients_is_named_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let released = file("released", "type Query { customer: Int lead: Int }");
+    let grown = file("grown", "type Query { customer: Int lead: Int ticket: Int }");
+    let broken = file("broken", "type Query { customer: Int }");
+    let nothing = file("nothing", "# nothing\n");
+    let named = file("named", "# leads are prospects now\nFIELD_REMOVED: Query.lead was removed.\n");
+    let script = tools("breaking-changes.mjs");
+    let compare = async |arguments: [&str; 3]| node(folder.path(), &script, &arguments).await;
+
+    compare([&released, &grown, &nothing]).await.well();
+    compare([&released, &broken, &named]).await.well();
+    let refused = compare([&released, &broken, &nothing]).await;
+    assert!(!refused.success);
+    assert!(refused.complained.contains("FIELD_REMOVED: Query.lead was removed."), "{}", refused.complained);
+    let list = tools("breaking-changes.txt").display().to_string();
+    let schema = repository().join("schema.graphql").display().to_string();
+    compare([&schema, &schema, &list]).await.well();
+}
