@@ -30,7 +30,7 @@ fn rows(count: usize) -> String {
     rows
 }
 
-const ROWS: usize = 6_000;
+const ROWS: usize = 2_500;
 const ARGUMENTS: [&str; 13] = [
     "customers",
     "rows.csv",
@@ -62,14 +62,14 @@ on_both_engines! {
         let began = Instant::now();
         while fs::read_to_string(&errors).map_or(0, |text| text.lines().count()) < 3 {
             assert!(process.try_wait().unwrap().is_none(), "the import must not end before it is killed");
-            assert!(began.elapsed() < Duration::from_secs(60));
+            assert!(began.elapsed() < Duration::from_secs(120));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         process.kill().unwrap();
         process.wait().unwrap();
 
         let written = db.find::<customer::Entity>().unwrap().count().await.unwrap();
-        assert!(written >= 499 && written < ROWS as u64 - 12, "{written}");
+        assert!(written >= 499 && written < ROWS as u64 - 5, "{written}");
         assert_eq!(written % 499, 0, "a batch goes in as a whole");
 
         let output = import(&app, folder.path(), &ARGUMENTS).output().unwrap();
@@ -77,20 +77,20 @@ on_both_engines! {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["resumedAfter"], json!(written / 499 * 500));
         let counts = ["rows", "created", "updated", "unchanged", "refused"].map(|name| report[name].clone());
-        assert_eq!(counts, [6_000, 5_988, 0, 0, 12].map(|count: u32| json!(count)));
+        assert_eq!(counts, [2_500, 2_495, 0, 0, 5].map(|count: u32| json!(count)));
         let told = fs::read_to_string(&errors).unwrap();
         let lines: Vec<&str> = told.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
-        let expected: Vec<String> = (0..12).map(|batch| (batch * 500 + 9).to_string()).collect();
+        let expected: Vec<String> = (0..5).map(|batch| (batch * 500 + 9).to_string()).collect();
         assert_eq!(lines, expected, "each refusal is told once");
 
         let all = db.find::<customer::Entity>().unwrap().all().await.unwrap();
-        assert_eq!(all.len(), 5_988);
+        assert_eq!(all.len(), 2_495);
         assert!(all.iter().all(|customer| customer.version == 1), "no row was written twice");
 
         // The same command is a new import now.
         let output = import(&app, folder.path(), &ARGUMENTS).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&report["resumedAfter"], &report["unchanged"]), (&Value::Null, &json!(5_988)));
+        assert_eq!((&report["resumedAfter"], &report["unchanged"]), (&Value::Null, &json!(2_495)));
     }
     /// What people read: the sums, the remarks and the way to the errors; and what is wrong with a command.
     async fn an_import_explains_itself(app: TestApp) {
