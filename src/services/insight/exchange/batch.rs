@@ -234,7 +234,9 @@ impl Job {
             ([_], Mode::Create) => {
                 at(UserErrorCode::Taken, format!("one of the {module} has this {} already", key.name))
             }
-            ([], Mode::Update) => at(UserErrorCode::NotFound, format!("there is no {name} with this {}", key.name)),
+            ([], Mode::Update) => {
+                at(UserErrorCode::NotFound, format!("there is no {} with this {}", spoken(name), key.name))
+            }
             ([hit], _) => Ok(Some(hit.clone())),
             ([], _) => Ok(None),
         }
@@ -303,7 +305,10 @@ impl Job {
                 match hits.as_slice() {
                     [hit] => Ok(Some((hit.id.into(), type_column.map(|column| (column, target.name.to_owned()))))),
                     [] if self.refers_to_itself(entry) => Ok(None),
-                    [] => Err((UserErrorCode::NotFound, format!("there is no {} with this {}", target.name, by.name))),
+                    [] => Err((
+                        UserErrorCode::NotFound,
+                        format!("there is no {} with this {}", spoken(target.name), by.name),
+                    )),
                     several => Err((
                         UserErrorCode::Invalid,
                         format!("{} {} have this {}", several.len(), target.module, by.name),
@@ -312,7 +317,7 @@ impl Job {
             }
             Way::Reference { target, by: None, .. } => match coerce::id(text) {
                 Some((name, id)) if name.is_none_or(|name| name == target.name) => plain(id.into()),
-                _ => Err((UserErrorCode::Invalid, format!("this is no {} id", target.name))),
+                _ => Err((UserErrorCode::Invalid, format!("this is no {} id", spoken(target.name)))),
             },
             Way::AnyRecord { type_column } => match coerce::id(text) {
                 Some((Some(name), id)) => Ok(Some((id.into(), Some((type_column, name.to_owned()))))),
@@ -426,7 +431,7 @@ impl Job {
 
     fn unlinked(&self, entry: usize, target: &RecordMeta, by: &str, found: usize) -> Wrong {
         let (code, what) = match found {
-            0 => (UserErrorCode::NotFound, format!("there is no {} with this {by}", target.name)),
+            0 => (UserErrorCode::NotFound, format!("there is no {} with this {by}", spoken(target.name))),
             _ => (UserErrorCode::Invalid, format!("{found} {} have this {by}", target.module)),
         };
         Wrong::At { entry, code, reason: format!("{what}; the row was imported without it") }
@@ -439,7 +444,7 @@ impl Job {
             .entries
             .get(entry)
             .and_then(|entry| entry.way.look_up())
-            .map_or(("", ""), |it| (it.0.name, it.1.name));
+            .map_or((String::new(), ""), |it| (spoken(it.0.name), it.1.name));
         let at = self.plan.entries.get(entry);
         Refusal {
             line,
@@ -491,6 +496,11 @@ impl Job {
             }
         }
     }
+}
+
+/// A record's name as people say it.
+fn spoken(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Amounts come with their currency.

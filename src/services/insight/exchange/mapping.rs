@@ -349,7 +349,12 @@ fn add_by_name(target: &dyn Target, headings: &Headings, entries: &mut Vec<Entry
         match text.bind(headings) {
             Ok(()) => entries.push(Entry { name, column, part, way, text }),
             // Of columns with one name, it is not known which is meant.
-            Err(message) => errors.push(problem(&name, message)),
+            Err(message) => {
+                let error = problem(&name, message);
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
         }
     }
 }
