@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     app::{App, tenants},
-    auth::Actor,
+    auth::{Actor, secret::random_bytes},
     clock::Clock,
     config::{Config, DatabaseUrl, Secret},
     data::{
@@ -46,7 +46,12 @@ use crate::{
 /// # Errors
 /// When the master database cannot be reached or migrated.
 pub async fn open(config: &Config) -> Result<App> {
-    let app = App::new(config, Clock::system()).await?;
+    let mut config = config.clone();
+    if config.auth.secret.is_none() {
+        // A server has its own, or does not start. Commands beside it sign nothing that anybody is to keep.
+        config.auth.secret = Some(Secret::new(data_encoding::BASE64.encode(&random_bytes::<48>()?)));
+    }
+    let app = App::new(&config, Clock::system()).await?;
     let ran = app.migrate_master().await?;
     if ran > 0 {
         tracing::info!(migrations = ran, "the master database was brought up to date");

@@ -320,7 +320,19 @@ impl Identity {
             row.manager_id = Set(manager_id);
         }
         let known = account::Entity::find_by_id(id).filter(account::Column::TenantId.eq(actor.tenant_id));
-        let known = self.master().one(known).await?.ok_or(Error::NotFound)?;
+        let known = match self.master().one(known).await? {
+            Some(known) => known,
+            // The account of a user whom the rehearsal itself made is taken back already.
+            None if rehearsal => {
+                if let Some(role_id) = change.role_id.filter(|role_id| before.role_id != Some(*role_id)) {
+                    let role = self.role_row(actor.tenant_id, role_id).await?;
+                    row.role_id = Set(Some(role.id));
+                    row.role_name = Set(Some(role.name));
+                }
+                return Ok((unit.update_by_rule::<user::Entity>(&before, row).await?, None));
+            }
+            None => return Err(Error::NotFound),
+        };
         let new_role = change.role_id.filter(|role_id| *role_id != known.role_id);
         let new_status = match change.status {
             Some(status) => next_status(&known, status)?,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot read or run fails it")]
 
 mod demo;
+mod import;
 mod platform;
 
 use std::{

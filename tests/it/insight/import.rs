@@ -116,7 +116,9 @@ fn data_set() -> DataSet {
     }
     let mut teams = "sales_agent,manager,regional_office\n".to_owned();
     for agent in 0..10 {
-        writeln!(teams, "Agent {},Boss {},{}", word(agent), word(agent % 3), ["East", "West"][agent % 2]).unwrap();
+        // A team has one manager and one office.
+        let team = agent % 3;
+        writeln!(teams, "Agent {},Boss {},{}", word(agent), word(team), ["East", "West", "South"][team]).unwrap();
     }
     let mut accounts = "account,sector,year_established,revenue,employees,office_location,subsidiary_of\n".to_owned();
     for account in 0..20 {
@@ -159,10 +161,20 @@ fn word(number: usize) -> String {
 async fn prepare(desk: &Desk<'_>, data: &DataSet) {
     assert_eq!(counts(&desk.import("products", &data.products, &example("products")).await), [3, 3, 0, 0, 0]);
     // Ten rows name three managers: each is made once and found again after that.
-    let managers = counts(&desk.import("users", &data.teams, &example("managers")).await);
-    assert_eq!((managers[0], managers[1], managers[4]), (10, 3, 0));
+    assert_eq!(counts(&desk.import("users", &data.teams, &example("managers")).await), [10, 3, 0, 7, 0]);
     assert_eq!(counts(&desk.import("users", &data.teams, &example("agents")).await), [10, 10, 0, 0, 0]);
-    assert_eq!(counts(&desk.import("customers", &data.accounts, &example("accounts")).await), [20, 20, 0, 0, 0]);
+    let accounts = desk.import("customers", &data.accounts, &example("accounts")).await;
+    assert_eq!(counts(&accounts), [20, 20, 0, 0, 0]);
+    // What is odd is said, and kept as it is.
+    let remarks: Vec<_> = accounts.remarks.iter().filter(|remark| !remark.starts_with("account ")).collect();
+    assert_eq!(
+        remarks,
+        [
+            "4 rows refer to a row further down",
+            "sector \"technolgy\" (7 rows) looks like \"Technology\"",
+            "subsidiary_of is empty in 16 rows",
+        ]
+    );
 }
 
 on_both_engines! {
@@ -215,8 +227,16 @@ on_both_engines! {
         assert_eq!(counts(&again), [1_200, 0, 0, 1_200, 0]);
         let again = desk.import("customers", &data.accounts, &example("accounts")).await;
         assert_eq!(counts(&again), [20, 0, 0, 20, 0]);
-        let again = desk.import("users", &data.teams, &example("agents")).await;
-        assert_eq!(counts(&again), [10, 0, 0, 10, 0]);
+        for mapping in ["managers", "agents"] {
+            let again = desk.import("users", &data.teams, &example(mapping)).await;
+            assert_eq!(counts(&again), [10, 0, 0, 10, 0], "{mapping}");
+        }
+        let again = desk.import("products", &data.products, &example("products")).await;
+        assert_eq!(counts(&again), [3, 0, 0, 3, 0]);
+
+        // A manager who changes office is changed, once a row that says otherwise.
+        let moved = data.teams.replacen("West", "North", 1);
+        assert_eq!(counts(&desk.import("users", &moved, &example("managers")).await), [10, 0, 2, 8, 0]);
 
         // Each record has its audit entry and its event, in a chain and without gaps.
         let log = desk.tenant.admin.data(
@@ -375,6 +395,93 @@ on_both_engines! {
         assert_eq!(industry().await, None);
     }
 
+    /// A dry run finds what the import will find, and leaves nothing behind.
+    async fn a_dry_run_writes_nothing(app: TestApp) {
+        let (desk, data) = (Desk::new(&app).await, data_set());
+        let dry = async |record: &str, content: &str, mapping: &str| {
+            let request = Request { rehearsal: true, ..desk.request(record, "dry.csv", content, mapping) };
+            desk.run(&request).await.unwrap()
+        };
+        let users = desk.db.find::<user::Entity>().unwrap().count().await.unwrap();
+        let report = dry("users", &data.teams, &example("managers")).await;
+        assert!(report.rehearsal);
+        assert_eq!(counts(&report), [10, 3, 0, 7, 0]);
+        assert_eq!(desk.db.find::<user::Entity>().unwrap().count().await.unwrap(), users);
+        // The accounts are not taken either: the address is free afterwards.
+        prepare(&desk, &data).await;
+
+        let head = || desk.tenant.admin.data("{ auditLogs { totalCount } }", serde_json::json!({}));
+        let before = head().await;
+        let lines: Vec<&str> = data.pipeline.lines().take(61).collect();
+        let wrong = lines.join("\n").replacen("Agent Borvan", "Nobody", 3);
+        let report = dry("opportunities", &wrong, &example("opportunities")).await;
+        assert_eq!(counts(&report), [60, 57, 0, 0, 3]);
+        assert_eq!(desk.refusals(), [2, 12, 22].map(|line| {
+            format!("{line} | sales_agent | owner.name | Nobody | NOT_FOUND")
+        }));
+        assert_eq!(desk.db.find::<opportunity::Entity>().unwrap().count().await.unwrap(), 0);
+        assert_eq!(head().await, before);
+        let report = desk.import("opportunities", &wrong, &example("opportunities")).await;
+        assert_eq!((report.resumed_after, counts(&report)), (None, [60, 57, 0, 0, 3]));
+    }
+
+    /// Files as programs and accidents leave them go in, or are refused with a sentence that says what to do.
+    async fn files_of_any_make(app: TestApp) {
+        let desk = Desk::new(&app).await;
+        let mapping = "key = 'name'\n[set]\nowner.email = 'admin@acme.example'";
+        let names = async || desk.customers().await.into_iter().map(|customer| customer.name).collect::<Vec<_>>();
+
+        let spreadsheet = "\u{feff}name;website;employee_count\r\n\r\n\"Gâteau; et fils\";;5\r\n\
+                           \"Two \"\"quoted\"\" lines\";;x\r\n\r\nShort;1\r\nÄhre;;7";
+        let report = desk.import("customers", spreadsheet, mapping).await;
+        assert_eq!(counts(&report), [4, 2, 0, 0, 2]);
+        assert_eq!(desk.refusals(), ["4 | employee_count | employee_count | x | INVALID", "6 |  |  |  | INVALID"]);
+        assert_eq!(names().await, ["Gâteau; et fils", "Ähre"]);
+
+        // A text over several lines, in lines that end in different ways.
+        let products = "sku,name,description\nA,a,\"one\ntwo\"\r\nB,b,\"x\r\ny\"\n\n\nC,c,z,too much\rD,d,\n";
+        let report = desk.import("products", products, "key = 'sku'").await;
+        assert_eq!(counts(&report), [4, 3, 0, 0, 1]);
+        assert_eq!(desk.refusals(), ["8 |  |  |  | INVALID"]);
+        let products = desk.db.find::<product::Entity>().unwrap().all().await.unwrap();
+        let first = products.into_iter().find(|product| product.sku == "A").unwrap();
+        assert_eq!(first.description.as_deref(), Some("one\ntwo"));
+
+        // A missing quotation mark takes rows with it until the next one; the row that has them says so.
+        let open = "name,address_street\nE,x\nF,\"y\nG,\"z\"\nH,w\n";
+        assert_eq!(counts(&desk.import("customers", open, mapping).await), [3, 2, 0, 0, 1]);
+        let told = fs::read_to_string(desk.folder.path().join("errors.csv")).unwrap();
+        assert!(told.contains("\n3,") && told.contains("is a quotation mark missing?"), "{told}");
+
+        let before = names().await;
+        let refused = async |content: &[u8]| match desk.run(&desk.request("customers", "bad.csv", content, mapping)).await {
+            Ok(report) => format!("{report:?}"),
+            Err(error) => format!("{}: {error} {error:?}", error.code()),
+        };
+        for (content, reason) in [
+            (&b""[..], "the file is empty"),
+            (b"\n\r\n\n", "the file is empty"),
+            (b"\xef\xbb\xbf", "the file is empty"),
+            (b",,\nA,B,C\n", "the file is empty"),
+            ("name\nJos\u{e9}\n".as_bytes().split_at(9).0, "line 2 is not UTF-8: it ends within a character"),
+            (b"name\nA\nJos\xe9,x\n", "line 3 is not UTF-8: it seems to be Windows-1252 or Latin-1"),
+            (b"\xff\xfen\0a\0m\0e\0", "encoded in UTF-16"),
+            (b"\x02\x01\0\n\xb7\n", "line 2 is not UTF-8: it seems to be no text"),
+            (b"PK\x03\x04\x14\0\xff", "the file is a spreadsheet such as .xlsx"),
+            (b"\x1f\x8b\x08", "the file is compressed with gzip"),
+            (b"\x01\0\x02,\x03\n\0,\0\n", "the key must be a text field that is mapped; name is not"),
+            (b"name\nA\n\"B\nC\n", "the row that begins on line 3 does not end: is a quotation mark missing?"),
+            (b"account,website\nA,\n", "the key must be a text field that is mapped; name is not"),
+            (b"name,website,name\nA,,B\n", "the file has several columns"),
+        ] {
+            let told = refused(content).await;
+            assert!(told.contains(reason), "{reason}\n{told}");
+            assert!(told.starts_with("BAD_USER_INPUT"), "{told}");
+        }
+        assert_eq!(names().await, before);
+        assert!(!desk.folder.path().join("errors.csv").exists() || !desk.refusals().is_empty());
+    }
+
     /// Other records go through the same mechanism.
     async fn other_records_go_in(app: TestApp) {
         let desk = Desk::new(&app).await;
@@ -480,6 +587,19 @@ async fn mappings_are_checked_before_a_row_is_read() {
     assert!(one(told("customers", "key = 'name'\n[map]\nname = 'account'").await).contains("say who does"));
     assert!(one(told("customers", "[map]\nname = 'account'\n[set]\nowner.email = 'x'").await).contains("need a key"));
     assert!(one(told("customers", "record = 'users'").await).contains("the mapping is for users"));
+    for (path, ways) in [
+        ("owner.shoe_size", "owner.external_reference, owner.name, owner.email"),
+        ("parent.created_at", "parent.external_reference, parent.name"),
+    ] {
+        let mapping = format!("key = 'name'\n[map]\nname = 'account'\n{path} = 'account'\n[set]\nowner.email = 'x'");
+        let (_, by) = path.split_once('.').unwrap();
+        let message = told("customers", &mapping).await.into_iter().next().unwrap();
+        assert!(message.starts_with(&format!("mapping.{path}: ")), "{message}");
+        assert!(
+            message.contains(&format!("are not found by {by}; say by a text field of theirs, such as {ways}")),
+            "{message}"
+        );
+    }
     assert!(one(told("wishes", "").await).contains("\\\"wishes\\\" cannot be imported; there is users, customers"));
     let no_currency = Request {
         currency: None,

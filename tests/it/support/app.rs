@@ -110,6 +110,20 @@ impl TestApp {
         Self { app, clock, address, lifecycle, databases }
     }
 
+    /// The settings by which another process of the program works on the same databases.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        match &self.databases {
+            Databases::Files(folder) => vec![("RAPPORT_DATABASE__DATA_DIR", folder.path().display().to_string())],
+            Databases::Server { admin_url, prefix } => {
+                let server = admin_url.rsplit_once('/').unwrap().0;
+                vec![
+                    ("RAPPORT_DATABASE__MASTER_URL", format!("{server}/{prefix}_master")),
+                    ("RAPPORT_DATABASE__TENANT_URL_TEMPLATE", format!("{server}/{prefix}_{{tenant_id}}")),
+                ]
+            }
+        }
+    }
+
     /// Where a tenant's database is.
     pub fn tenant_url(&self, id: Uuid) -> String {
         let id = id.simple().to_string();

@@ -117,10 +117,18 @@ impl Job {
 
     /// The texts of a row.
     fn fill(&self, row: &Row) -> Result<Texts, Vec<Wrong>> {
+        let refuse = |mut reason: String| {
+            if row.cells.iter().any(|cell| cell.contains(['\n', '\r'])) {
+                reason.push_str("; the row goes over several lines: is a quotation mark missing?");
+            }
+            Err(vec![Wrong::Row { code: UserErrorCode::Invalid, reason }])
+        };
         let (found, expected) = (row.cells.len(), self.headings.names().len());
         if found != expected {
-            let reason = format!("the row has {found} values, the first line names {expected} columns");
-            return Err(vec![Wrong::Row { code: UserErrorCode::Invalid, reason }]);
+            return refuse(format!("the row has {found} values, the first line names {expected} columns"));
+        }
+        if row.torn {
+            return refuse("a value goes on behind the quotation mark that closes it".to_owned());
         }
         let mut texts = Vec::with_capacity(self.plan.entries.len());
         let mut wrong = Vec::new();
@@ -220,13 +228,15 @@ impl Job {
             return at(UserErrorCode::Blank, format!("{} is the key, and is empty", key.name));
         };
         let hits = found.existing.get(&comparable(key.column, text)).map_or(&[][..], Vec::as_slice);
-        let name = self.target.meta().name;
+        let (name, module) = (self.target.meta().name, self.target.meta().module);
         match (hits, self.plan.mode) {
-            ([_, _, ..], _) => {
-                at(UserErrorCode::Invalid, format!("{} {}s have the {} \"{text}\"", hits.len(), name, key.name))
+            ([_, _, ..], _) => at(UserErrorCode::Invalid, format!("{} {module} have this {}", hits.len(), key.name)),
+            ([_], Mode::Create) => {
+                at(UserErrorCode::Taken, format!("one of the {module} has this {} already", key.name))
             }
-            ([_], Mode::Create) => at(UserErrorCode::Taken, format!("there is a {name} with this {}", key.name)),
-            ([], Mode::Update) => at(UserErrorCode::NotFound, format!("there is no {name} with this {}", key.name)),
+            ([], Mode::Update) => {
+                at(UserErrorCode::NotFound, format!("there is no {} with this {}", spoken(name), key.name))
+            }
             ([hit], _) => Ok(Some(hit.clone())),
             ([], _) => Ok(None),
         }
@@ -295,20 +305,23 @@ impl Job {
                 match hits.as_slice() {
                     [hit] => Ok(Some((hit.id.into(), type_column.map(|column| (column, target.name.to_owned()))))),
                     [] if self.refers_to_itself(entry) => Ok(None),
-                    [] => Err((UserErrorCode::NotFound, format!("there is no {} with this {}", target.name, by.name))),
+                    [] => Err((
+                        UserErrorCode::NotFound,
+                        format!("there is no {} with this {}", spoken(target.name), by.name),
+                    )),
                     several => Err((
                         UserErrorCode::Invalid,
-                        format!("{} {}s have this {}", several.len(), target.name, by.name),
+                        format!("{} {} have this {}", several.len(), target.module, by.name),
                     )),
                 }
             }
             Way::Reference { target, by: None, .. } => match coerce::id(text) {
                 Some((name, id)) if name.is_none_or(|name| name == target.name) => plain(id.into()),
-                _ => Err((UserErrorCode::Invalid, format!("this is no id of a {}", target.name))),
+                _ => Err((UserErrorCode::Invalid, format!("this is no {} id", spoken(target.name)))),
             },
             Way::AnyRecord { type_column } => match coerce::id(text) {
                 Some((Some(name), id)) => Ok(Some((id.into(), Some((type_column, name.to_owned()))))),
-                _ => Err((UserErrorCode::Invalid, "this is no id of a record".to_owned())),
+                _ => Err((UserErrorCode::Invalid, "this is no id of a record, such as customer_…".to_owned())),
             },
         }
     }
@@ -396,7 +409,7 @@ impl Job {
                 };
                 let hits = found.of(place, &text);
                 let [other] = hits else {
-                    incomplete.push(self.unlinked(place, target.name, by.name, hits.len()));
+                    incomplete.push(self.unlinked(place, target, by.name, hits.len()));
                     continue;
                 };
                 let own = Hit { text, id: *id, version: 0, parent: None };
@@ -416,10 +429,10 @@ impl Job {
         Ok(refusals)
     }
 
-    fn unlinked(&self, entry: usize, target: &str, by: &str, found: usize) -> Wrong {
+    fn unlinked(&self, entry: usize, target: &RecordMeta, by: &str, found: usize) -> Wrong {
         let (code, what) = match found {
-            0 => (UserErrorCode::NotFound, format!("there is no {target} with this {by}")),
-            _ => (UserErrorCode::Invalid, format!("{found} {target}s have this {by}")),
+            0 => (UserErrorCode::NotFound, format!("there is no {} with this {by}", spoken(target.name))),
+            _ => (UserErrorCode::Invalid, format!("{found} {} have this {by}", target.module)),
         };
         Wrong::At { entry, code, reason: format!("{what}; the row was imported without it") }
     }
@@ -431,7 +444,7 @@ impl Job {
             .entries
             .get(entry)
             .and_then(|entry| entry.way.look_up())
-            .map_or(("", ""), |it| (it.0.name, it.1.name));
+            .map_or((String::new(), ""), |it| (spoken(it.0.name), it.1.name));
         let at = self.plan.entries.get(entry);
         Refusal {
             line,
@@ -483,6 +496,11 @@ impl Job {
             }
         }
     }
+}
+
+/// A record's name as people say it.
+fn spoken(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Amounts come with their currency.

@@ -216,7 +216,7 @@ impl Mapping {
             }
         }
         if self.by_name {
-            add_by_name(target, headings, &mut entries);
+            add_by_name(target, headings, &mut entries, &mut errors);
         }
         if entries.is_empty() && errors.is_empty() {
             errors.push(UserError::new(UserErrorCode::Invalid, &["mapping"], nothing_mapped(target, headings)));
@@ -338,15 +338,23 @@ fn entry(target: &dyn Target, headings: &Headings, name: &str, mut text: Text) -
 }
 
 /// Columns that carry a field's own name fill it.
-fn add_by_name(target: &dyn Target, headings: &Headings, entries: &mut Vec<Entry>) {
+fn add_by_name(target: &dyn Target, headings: &Headings, entries: &mut Vec<Entry>, errors: &mut Vec<UserError>) {
     for heading in headings.names() {
         let name = heading.trim().to_lowercase().replace([' ', '-'], "_");
         let Ok((column, way, part)) = resolve(target, &name) else { continue };
-        let taken = entries.iter().any(|entry| std::ptr::eq(entry.column, column));
-        let quoted = format!("\"{}\"", heading.trim());
-        let Ok(mut text) = Text::column(&quoted) else { continue };
-        if !taken && text.bind(headings).is_ok() {
-            entries.push(Entry { name, column, part, way, text });
+        if entries.iter().any(|entry| std::ptr::eq(entry.column, column)) {
+            continue;
+        }
+        let Ok(mut text) = Text::column(&format!("\"{heading}\"")) else { continue };
+        match text.bind(headings) {
+            Ok(()) => entries.push(Entry { name, column, part, way, text }),
+            // Of columns with one name, it is not known which is meant.
+            Err(message) => {
+                let error = problem(&name, message);
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
         }
     }
 }
@@ -389,7 +397,7 @@ fn resolve_in(
         [related, record, by] if same("relatedTo", related) => {
             let type_column = of_record("related_type")?;
             let other = target_of(record).ok_or_else(|| format!("there is no record \"{record}\""))?.meta();
-            let by = Some(looked_up(other, by)?);
+            let by = Some(looked_up(&format!("{related}.{record}"), other, by)?);
             Ok((of_record("related_id")?, Way::Reference { target: other, by, type_column: Some(type_column) }))
         }
         [name] => match field(meta, name) {
@@ -413,7 +421,7 @@ fn resolve_in(
             if fixed(column) {
                 return Err(format!("{name} is filled by the platform"));
             }
-            let by = Some(looked_up(other, by)?);
+            let by = Some(looked_up(name, other, by)?);
             Ok((of_record(column)?, Way::Reference { target: other, by, type_column: None }))
         }
         _ => Err(unknown(path)),
@@ -430,10 +438,11 @@ fn to_one(meta: &'static RecordMeta, name: &str) -> Option<(&'static str, &'stat
     })
 }
 
-fn looked_up(other: &'static RecordMeta, by: &str) -> Result<&'static Column, String> {
-    field(other, by)
-        .filter(|column| column.kind == Kind::Text)
-        .ok_or_else(|| format!("a {} is found by a text field of its own; {by} is none", other.name))
+fn looked_up(name: &str, other: &'static RecordMeta, by: &str) -> Result<&'static Column, String> {
+    field(other, by).filter(|column| column.kind == Kind::Text).ok_or_else(|| {
+        let ways = ways_to_find(name, other);
+        format!("{} are not found by {by}; say by a text field of theirs, such as {ways}", other.module)
+    })
 }
 
 fn ways_to_find(name: &str, other: &RecordMeta) -> String {

@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `source` | looks the file through, and reads it row by row |
+//! | `source`, `rows` | looks the file through, and reads it row by row |
 //! | `text`, `filter` | the mapping language: what a field is filled with |
 //! | `mapping` | checks a mapping against the record and the file |
 //! | `target`, `users`, `opportunities` | what can be imported, and how a row of it is written |
@@ -31,6 +31,7 @@ mod findings;
 pub mod mapping;
 mod opportunities;
 mod refusals;
+mod rows;
 mod source;
 mod target;
 mod text;
@@ -148,6 +149,12 @@ pub async fn import(
     let target = target_of(&request.record).ok_or_else(|| unknown(&request.record))?;
     db.actor().require(Permission::new(target.meta().module, Action::Import))?;
     let source = Source::open(&request.file, request.mapping.delimiter()?).await?;
+    if let (Ok(file), Ok(errors)) = (request.file.canonicalize(), request.errors.canonicalize())
+        && file == errors
+    {
+        let message = format!("{} is the file to import; report its errors in another", request.errors.display());
+        return Err(Error::BadInput(message));
+    }
     let plan = request.mapping.plan(target, &source.headings, request.currency.as_deref())?;
     let owned = target.meta().column("owner_id").is_some_and(|column| !column.nullable);
     let owner = plan.entries.iter().any(|entry| entry.column.name == "owner_id");

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Seek, SeekFrom, Write},
+    io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -38,7 +38,7 @@ impl Refusals {
     /// A file for an import that begins, or goes on: then what was written of it after the last batch is cut off.
     ///
     /// # Errors
-    /// [`Error::BadInput`] when it cannot be written.
+    /// [`Error::BadInput`] when it cannot be written, or is another file.
     pub fn open(path: &Path, length: u64) -> Result<Self> {
         let mut refusals = Self { path: path.to_owned(), file: None, length: 0 };
         match std::fs::metadata(path) {
@@ -48,11 +48,26 @@ impl Refusals {
                 (refusals.file, refusals.length) = (Some(file), length);
             }
             Ok(metadata) if metadata.is_file() => {
+                if metadata.len() > 0 && !refusals.is_ours().map_err(|error| refusals.failed(&error))? {
+                    let message = format!(
+                        "{} is there, and holds something else than the errors of an import; name another file",
+                        path.display()
+                    );
+                    return Err(Error::BadInput(message));
+                }
                 std::fs::remove_file(path).map_err(|error| refusals.failed(&error))?;
             }
             _ => {}
         }
         Ok(refusals)
+    }
+
+    /// Whether the file that is there was written by an import, so that nothing else is lost with it.
+    fn is_ours(&self) -> std::io::Result<bool> {
+        let mut begin = Vec::new();
+        let headings = COLUMNS.join(",") + "\n";
+        File::open(&self.path)?.take(headings.len() as u64).read_to_end(&mut begin)?;
+        Ok(begin == headings.as_bytes())
     }
 
     /// Writes some, and everything to the disk.
@@ -142,5 +157,17 @@ mod tests {
         // A new import begins with no file.
         let refusals = Refusals::open(&path, 0).unwrap();
         assert_eq!((refusals.path(), path.exists()), (None, false));
+    }
+
+    #[test]
+    fn no_other_file_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.csv");
+        std::fs::write(&path, "account\nA\n").unwrap();
+        let message = Refusals::open(&path, 0).err().unwrap().to_string();
+        assert!(message.contains("accounts.csv is there"), "{message}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "account\nA\n");
+        std::fs::write(&path, "").unwrap();
+        assert!(Refusals::open(&path, 0).is_ok());
     }
 }

@@ -1,43 +1,45 @@
 //! The file that is imported: looked through once, then read row by row in a thread of its own.
 //!
 //! The first look takes nothing into memory. It finds what separates the columns, counts the rows for the progress,
-//! makes the digest by which an import is known again, and refuses what cannot be read: other encodings than UTF-8
-//! are not guessed at, because a wrong guess spoils names silently, and a row that does not end (a quotation mark is
-//! missing) would be the rest of the file.
+//! makes the digest by which an import is known again, and refuses what cannot be read. Other encodings than UTF-8
+//! are not guessed at, because a wrong guess spoils names silently.
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use csv::{Position, ReaderBuilder, StringRecord};
+use csv::StringRecord;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::text::Headings;
+use super::{rows::Rows, text::Headings};
 use crate::error::{Error, Result};
 
-/// The longest row, in bytes.
-const LONGEST_ROW: u64 = 1 << 20;
 /// The most columns.
 const MOST_COLUMNS: usize = 1_000;
-/// What may separate columns, when nobody says: the one that stands most often in the first line.
+/// What may separate columns, when nobody says: the one by which the headings are most.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// What other files begin with, and what to do with them.
+const OTHERS: [(&[u8], &str); 4] = [
+    (b"\xff\xfe", "encoded in UTF-16; save it as CSV in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "encoded in UTF-16; save it as CSV in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"),
+    (b"PK\x03\x04", "a spreadsheet such as .xlsx, or another archive; save its sheet as CSV in UTF-8"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first: gunzip"),
+];
 
 /// A CSV file that was looked through.
 #[derive(Clone, Debug)]
 pub struct Source {
     path: PathBuf,
     delimiter: u8,
-    /// Whether its lines end in CR LF.
-    crlf: bool,
     /// The SHA-256 of its bytes, in hex.
     pub digest: String,
     /// Its names of columns.
     pub headings: Headings,
-    /// How many rows follow them, as far as quotation marks tell.
+    /// How many rows follow them.
     pub rows: u64,
 }
 
@@ -48,6 +50,8 @@ pub struct Row {
     pub line: u64,
     /// Its values.
     pub cells: StringRecord,
+    /// Whether a value goes on behind the quotation mark that closes it.
+    pub torn: bool,
 }
 
 /// Where to go on reading.
@@ -98,109 +102,116 @@ impl Source {
     }
 
     fn read(&self, place: Option<Place>, size: usize, send: &mpsc::Sender<Result<Batch>>) -> Result<()> {
-        let broken = |error: csv::Error| Error::BadInput(format!("the file cannot be read: {error}"));
-        let file = File::open(&self.path).map_err(|error| unreadable(&self.path, &error))?;
-        let mut reader = ReaderBuilder::new().delimiter(self.delimiter).flexible(true).from_reader(file);
-        reader.headers().map_err(broken)?;
-        let mut row = 0;
-        if let Some(place) = place {
-            let mut position = Position::new();
-            position.set_byte(place.byte).set_line(place.line).set_record(place.row + 1);
-            reader.seek(position).map_err(broken)?;
-            row = place.row;
+        let mut reader = Rows::open(&self.path, self.delimiter, place)?;
+        if place.is_none() {
+            reader.next()?;
         }
         loop {
             let (mut rows, mut empty) = (Vec::with_capacity(size), 0);
             let mut more = true;
             while rows.len() < size && more {
-                let mut cells = StringRecord::new();
-                more = reader.read_record(&mut cells).map_err(broken)?;
-                if !more {
-                    break;
-                }
-                row += 1;
-                // After CR LF the reader counts the LF to the next row.
-                let line = cells.position().map_or(0, Position::line) + u64::from(self.crlf);
-                if cells.iter().all(|cell| cell.trim().is_empty()) {
-                    empty += 1;
-                } else {
-                    rows.push(Row { line, cells });
+                match reader.next()? {
+                    None => more = false,
+                    Some(line) => {
+                        let cells = reader.cells()?;
+                        if cells.iter().all(|cell| cell.trim().is_empty()) {
+                            empty += 1;
+                        } else {
+                            rows.push(Row { line, cells, torn: reader.is_torn() });
+                        }
+                    }
                 }
             }
-            let at = reader.position();
-            let next = Place { byte: at.byte(), line: at.line(), row };
-            let last = !more;
-            if !(rows.is_empty() && empty == 0) && send.blocking_send(Ok(Batch { rows, empty, next })).is_err() {
+            let batch = Batch { rows, empty, next: reader.place() };
+            if !(batch.rows.is_empty() && empty == 0) && send.blocking_send(Ok(batch)).is_err() {
                 return Ok(());
             }
-            if last {
+            if !more {
                 return Ok(());
             }
         }
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Error {
     Error::BadInput(format!("{} cannot be read: {error}", path.display()))
 }
 
 fn inspect(path: PathBuf, delimiter: Option<u8>) -> Result<Source> {
-    let open = || File::open(&path).map_err(|error| unreadable(&path, &error));
-    let mut file = BufReader::with_capacity(1 << 16, open()?);
-    let mut scan = Scan::new(delimiter);
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut utf8 = Utf8::default();
-    let mut first = true;
-    let (mut crlf, mut before) = (None, 0);
-    loop {
-        let read = file.read(&mut buffer).map_err(|error| unreadable(&path, &error))?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
-        if std::mem::take(&mut first) && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
-            return Err(Error::BadInput(
-                "the file is encoded in UTF-16; save it as CSV in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"
-                    .to_owned(),
-            ));
+    let digest = check(&path)?;
+    let delimiter = match delimiter {
+        Some(delimiter) => delimiter,
+        None => find_delimiter(&path)?,
+    };
+    let mut reader = Rows::open(&path, delimiter, None)?;
+    let headings = match reader.next()? {
+        Some(_) if reader.len() > MOST_COLUMNS => {
+            let message = format!("the file has {} columns; {MOST_COLUMNS} is the most", reader.len());
+            return Err(Error::BadInput(message));
         }
-        hasher.update(bytes);
-        for byte in bytes {
-            if *byte == b'\n' && crlf.is_none() {
-                crlf = Some(before == b'\r');
-            }
-            before = *byte;
-            utf8.take(*byte).map_err(|()| not_utf8(scan.line, *byte))?;
-            scan.take(*byte)?;
-        }
-    }
-    if utf8.is_within() {
-        return Err(not_utf8(scan.line, 0));
-    }
-    let (rows, delimiter) = scan.end();
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(open()?);
-    let headings = reader.headers().map_err(|error| Error::BadInput(format!("the file cannot be read: {error}")))?;
+        Some(_) => reader.cells()?,
+        None => StringRecord::new(),
+    };
     if headings.iter().all(|heading| heading.trim().is_empty()) {
         return Err(Error::BadInput("the file is empty: its first line must name the columns".to_owned()));
     }
-    if headings.len() > MOST_COLUMNS {
-        return Err(Error::BadInput(format!("the file has {} columns; {MOST_COLUMNS} is the most", headings.len())));
+    let mut rows = 0;
+    while reader.next()?.is_some() {
+        rows += 1;
     }
-    let headings = Headings::new(headings);
-    Ok(Source {
-        path,
-        delimiter,
-        crlf: crlf == Some(true),
-        digest: HEXLOWER.encode(&hasher.finalize()),
-        headings,
-        rows,
-    })
+    Ok(Source { path, delimiter, digest, headings: Headings::new(&headings), rows })
 }
 
-fn not_utf8(line: u64, byte: u8) -> Error {
-    let guess = match byte {
-        0 => "it ends within a character",
-        // What Western European text uses beyond ASCII, and UTF-8 never in this place.
-        _ => "it seems to be Windows-1252 or Latin-1",
-    };
+/// Whether a file is one, and in UTF-8. Answers its digest.
+fn check(path: &Path) -> Result<String> {
+    let failed = |error: io::Error| unreadable(path, &error);
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let message =
+            format!("{} is no file; an import reads it more than once, so a pipe will not do", path.display());
+        return Err(Error::BadInput(message));
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    let (mut utf8, mut line, mut first, mut binary) = (Utf8::default(), 1, true, false);
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        if std::mem::take(&mut first)
+            && let Some((_, what)) = OTHERS.iter().find(|(begin, _)| bytes.starts_with(begin))
+        {
+            return Err(Error::BadInput(format!("the file is {what}")));
+        }
+        hasher.update(bytes);
+        for byte in bytes {
+            binary |= *byte == 0;
+            utf8.take(*byte).map_err(|()| {
+                // What Western European text uses beyond ASCII, and UTF-8 never in this place.
+                not_utf8(line, if binary { "it seems to be no text" } else { "it seems to be Windows-1252 or Latin-1" })
+            })?;
+            line += u64::from(*byte == b'\n');
+        }
+    }
+    if utf8.is_within() {
+        return Err(not_utf8(line, "it ends within a character"));
+    }
+    Ok(HEXLOWER.encode(&hasher.finalize()))
+}
+
+/// The candidate by which the headings are most; the comma where none separates anything.
+fn find_delimiter(path: &Path) -> Result<u8> {
+    let mut found = (b',', 1);
+    for delimiter in DELIMITERS {
+        let mut reader = Rows::open(path, delimiter, None)?;
+        // With a wrong delimiter, quotation marks can stand where they do not close.
+        if matches!(reader.next(), Ok(Some(_))) && reader.len() > found.1 {
+            found = (delimiter, reader.len());
+        }
+    }
+    Ok(found.0)
+}
+
+fn not_utf8(line: u64, guess: &str) -> Error {
     Error::BadInput(format!(
         "line {line} is not UTF-8: {guess}. Save the file as CSV in UTF-8, or convert it: iconv -f WINDOWS-1252 -t \
          UTF-8"
@@ -241,106 +252,6 @@ impl Utf8 {
 
     const fn is_within(&self) -> bool {
         self.left > 0
-    }
-}
-
-/// Follows rows and quotation marks as the CSV reader will.
-struct Scan {
-    given: Option<u8>,
-    line: u64,
-    rows: u64,
-    length: u64,
-    began: u64,
-    state: State,
-    counts: [u64; DELIMITERS.len()],
-    in_headings: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Start,
-    Plain,
-    Quoted,
-    QuoteInQuoted,
-}
-
-impl Scan {
-    const fn new(given: Option<u8>) -> Self {
-        Self {
-            given,
-            line: 1,
-            rows: 0,
-            length: 0,
-            began: 1,
-            state: State::Start,
-            counts: [0; DELIMITERS.len()],
-            in_headings: true,
-        }
-    }
-
-    /// While the headings are read, any of the candidates may be the delimiter.
-    fn delimits(&self, byte: u8) -> bool {
-        match self.given {
-            Some(given) => byte == given,
-            None => self.in_headings && DELIMITERS.contains(&byte),
-        }
-    }
-
-    fn take(&mut self, byte: u8) -> Result<()> {
-        let quoted = self.state == State::Quoted;
-        if byte == b'\n' || byte == b'\r' {
-            self.line += u64::from(byte == b'\n');
-            if !quoted {
-                self.end_row();
-                return Ok(());
-            }
-        }
-        self.length += 1;
-        if self.length > LONGEST_ROW {
-            return Err(Error::BadInput(format!(
-                "the row that begins on line {} is longer than {LONGEST_ROW} bytes: is a quotation mark missing?",
-                self.began
-            )));
-        }
-        if !quoted
-            && let Some(place) = DELIMITERS.iter().position(|delimiter| *delimiter == byte)
-            && let (true, Some(count)) = (self.in_headings, self.counts.get_mut(place))
-        {
-            *count += 1;
-        }
-        self.state = match (self.state, byte) {
-            (State::Quoted, b'"') => State::QuoteInQuoted,
-            (State::Quoted, _) => State::Quoted,
-            (State::QuoteInQuoted, b'"') => State::Quoted,
-            (State::Start, b'"') => State::Quoted,
-            // A byte order mark is no part of the first name.
-            (State::Start, 0xef | 0xbb | 0xbf) if self.length <= 3 && self.in_headings => State::Start,
-            (_, byte) if self.delimits(byte) => State::Start,
-            _ => State::Plain,
-        };
-        Ok(())
-    }
-
-    fn end_row(&mut self) {
-        if self.length > 0 {
-            self.rows += u64::from(!self.in_headings);
-            if self.in_headings {
-                self.given = Some(self.delimiter());
-            }
-            self.in_headings = false;
-        }
-        (self.length, self.began, self.state) = (0, self.line, State::Start);
-    }
-
-    fn delimiter(&self) -> u8 {
-        let most = self.counts.iter().copied().max().unwrap_or(0);
-        let found = DELIMITERS.iter().zip(self.counts).find(|(_, count)| *count == most && most > 0);
-        self.given.unwrap_or(found.map_or(b',', |(delimiter, _)| *delimiter))
-    }
-
-    fn end(mut self) -> (u64, u8) {
-        self.end_row();
-        (self.rows, self.delimiter())
     }
 }
 
@@ -387,6 +298,11 @@ mod tests {
         })
     }
 
+    /// Whether a quotation mark is open at the end of the headings, with this delimiter.
+    fn find_open(text: &str, delimiter: u8) -> bool {
+        Rows::open(file(text.as_bytes()).path(), delimiter, None).unwrap().next().is_err()
+    }
+
     #[test]
     fn reads_what_spreadsheets_write() {
         let text = "\u{feff}name;\"city;town\";note\r\nA;B;\"two\nlines \"\"quoted\"\"\"\r\n\r\n;;\r\nÄ;;x\r\n";
@@ -398,9 +314,12 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].1, ["A", "B", "two\nlines \"quoted\""]);
         assert_eq!(rows[1].1, ["Ä", "", "x"]);
-        assert_eq!(lines[0], 2);
+        assert_eq!(lines, [2, 6]);
         let (source, _) = read(b"a\tb\n1\t2", 5).unwrap();
         assert_eq!((source.delimiter, source.rows), (b'\t', 1));
+        // What stands between quotation marks separates nothing, whichever candidate they belong to.
+        let (source, _) = read(b";\"\r\",", 1).unwrap();
+        assert_eq!((source.delimiter, source.rows), (b';', 0));
     }
 
     #[test]
@@ -414,6 +333,13 @@ mod tests {
         assert!(message("name\né".as_bytes().split_last().unwrap().1).contains("within a character"));
         let endless = [b"name\nx\n\"".to_vec(), vec![b'x'; 2 << 20]].concat();
         assert!(message(&endless).contains("begins on line 3"), "{}", message(&endless));
+        assert!(message(b"name\nx\n\"y\nz").contains("begins on line 3 does not end"));
+        let wide = vec![b','; MOST_COLUMNS];
+        assert!(message(&[b"a".to_vec(), wide].concat()).contains("1001 columns"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let message = runtime.block_on(Source::open(folder.path(), None)).unwrap_err().to_string();
+        assert!(message.contains("is no file"), "{message}");
     }
 
     proptest! {
@@ -423,14 +349,21 @@ mod tests {
         }
 
         #[test]
-        fn rows_are_counted_as_the_reader_finds_them(text in "[a,;\r\n é]{1,60}") {
+        fn rows_are_counted_as_the_csv_crate_finds_them(text in "[a,;\"\r\n é]{1,60}") {
             if let Ok((source, rows)) = read(text.as_bytes(), 1) {
-                let mut reader = ReaderBuilder::new()
+                let mut reader = csv::ReaderBuilder::new()
                     .delimiter(source.delimiter)
                     .flexible(true)
                     .from_reader(text.as_bytes());
                 prop_assert_eq!(source.rows, reader.records().count() as u64);
                 prop_assert!(rows.len() as u64 <= source.rows);
+                // No other candidate finds more headings.
+                let headings = source.headings.names().len();
+                for delimiter in DELIMITERS {
+                    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+                    let found = reader.headers().unwrap().len();
+                    prop_assert!(found <= headings || find_open(&text, delimiter), "{} {found}", char::from(delimiter));
+                }
             }
         }
 
