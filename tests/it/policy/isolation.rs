@@ -704,7 +704,7 @@ fn leave_out(arguments: &mut Value, field: &str) -> bool {
             let own = fields.remove(field).is_some();
             fields.values_mut().fold(own, |left, value| leave_out(value, field) || left)
         }
-        Value::Array(values) => values.iter_mut().fold(false, |left, value| leave_out(value, field) || left),
+        Value::Array(values) => values.iter_mut().filter_map(|value| leave_out(value, field).then_some(())).count() > 0,
         _ => false,
     }
 }
