@@ -150,6 +150,9 @@ on_both_engines! {
     }
 }
 
+/// What a body is, the body, its headers, and the statuses that may answer it.
+type Body<'a> = (&'a str, Vec<u8>, Vec<(&'a str, &'a [u8])>, &'a [u16]);
+
 on_both_engines! {
     /// Each kind of bad input has its code, and says where it is.
     async fn each_kind_of_bad_input_has_its_code(app: TestApp) {
@@ -280,7 +283,7 @@ on_both_engines! {
         let utf16: Vec<u8> = String::from_utf8(good.clone()).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
         let marked = [b"\xef\xbb\xbf".to_vec(), good.clone()].concat();
         let latin = b"{\"query\": \"{ customers(where: {name: {eq: \\\"M\xfcller\\\"}}) { totalCount } }\"}".to_vec();
-        let bodies: Vec<(&str, Vec<u8>, Vec<(&str, &[u8])>, &[u16])> = vec![
+        let bodies: Vec<Body<'_>> = vec![
             ("UTF-16", utf16, vec![("content-type", b"application/json")], &[400]),
             ("UTF-16 that says so", good.clone(), vec![("content-type", b"application/json; charset=utf-16")], &[415]),
             ("Latin-1", latin, vec![("content-type", b"application/json")], &[400]),
