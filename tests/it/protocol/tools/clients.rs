@@ -156,7 +156,7 @@ async fn rust_by_graphql_client() {
     let customer360 = post::<Customer360>(&url, token, variables).await.customer360.unwrap();
     let customer = customer360.customer.unwrap();
     assert_eq!(customer.customer_card.name, "Acme");
-    assert!(matches!(customer.customer_card.status, Some(customer360::CustomerStatus::ACTIVE)));
+    assert!(matches!(customer.customer_card.status, customer360::CustomerStatus::ACTIVE));
     let metrics = customer360.metrics.unwrap();
     let worth = &metrics.open_pipeline_value.unwrap()[0];
     assert_eq!((worth.amount, worth.currency.as_str()), (Decimal::new(120_050, 2), "EUR"));
