@@ -36,7 +36,9 @@ const MOST: usize = 500;
 
 impl Rules for Entity {
     async fn before_insert(unit: &mut Unit, new: &mut ActiveModel) -> Result<()> {
-        let ActiveValue::Set(deal) = new.opportunity_id else { return Ok(()) };
+        let ActiveValue::Set(deal) = new.opportunity_id else {
+            return refuse(UserErrorCode::Blank, "opportunityId", "opportunityId is required");
+        };
         unit.lock_row::<opportunity::Entity>(deal).await?;
         let others = of_opportunity(unit, deal).await?;
         let last = others.iter().map(|line| line.position).max().unwrap_or(0);

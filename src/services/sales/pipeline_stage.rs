@@ -36,7 +36,9 @@ impl Rules for Entity {
         }
         new.kind = Set(StageKind::Open);
         complete(new)?;
-        let ActiveValue::Set(pipeline) = new.pipeline_id else { return Ok(()) };
+        let ActiveValue::Set(pipeline) = new.pipeline_id else {
+            return Err(Error::user(UserErrorCode::Blank, &["input", "pipelineId"], "pipelineId is required"));
+        };
         unit.lock_row::<pipeline::Entity>(pipeline).await?;
         let behind = open_stages(unit, pipeline).await? + 1;
         new.position = Set(match new.position {

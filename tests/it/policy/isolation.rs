@@ -54,6 +54,8 @@ const OWN_COLUMNS: &[(&str, &str)] = &[
 const REFUSED_BEFORE: &[(&str, &str, &str)] = &[
     ("opportunityUpdate", "customerId", "the contact that the input names as well is not of that customer"),
     ("ticketUpdate", "customerId", "the contact that the input names as well is not of that customer"),
+    ("opportunityLineUpdate", "opportunityId", "a line stays with its deal"),
+    ("pipelineStageUpdate", "pipelineId", "a stage stays in its pipeline"),
     ("ticketCommentUpdate", "ticketId", "a comment stays with its ticket"),
     ("ticketCommentUpdate", "contactId", "a comment keeps its author"),
 ];

@@ -317,9 +317,10 @@ impl Surface {
 
     fn can_be_filled(&self, input: &InputValueDefinition) -> bool {
         let ty = base(&input.ty.node);
-        // What kind of record it is must be said when one is made, even where a change may leave it out.
-        let kind = input.name.node == "type" && !self.values(ty).is_empty();
-        (kind || matches!(ty, "String" | "ID" | "AddressInput" | "MoneyInput")) && input.name.node != "id"
+        // What kind of record it is, and how likely a stage is to be won, must be said when one is made, even where a
+        // change may leave it out.
+        let needed = (input.name.node == "type" && !self.values(ty).is_empty()) || input.name.node == "probability";
+        (needed || matches!(ty, "String" | "ID" | "AddressInput" | "MoneyInput")) && input.name.node != "id"
     }
 
     /// The arguments of a root; `None` when they need an id that is not known.

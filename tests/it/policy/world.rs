@@ -201,7 +201,11 @@ pub async fn fresh(surface: &Surface, session: &Session, root: &Root, made_from:
         let made = make(surface, session, maker, made_from, "FRESH").await;
         ids.insert(record, made.unwrap_or_else(|error| panic!("{}: {error}", maker.name)));
     }
-    let deleted = root.name.strip_suffix("Restore").map(|stem| format!("{stem}Delete"));
+    // What is a part of a record is removed rather than deleted.
+    let deleted = root.name.strip_suffix("Restore").map(|stem| {
+        let names = ["Delete", "Remove"].map(|verb| format!("{stem}{verb}"));
+        names.into_iter().find(|name| roots.iter().any(|root| root.name == *name)).unwrap_or_default()
+    });
     let listed = FIRST.iter().find(|(name, _)| *name == root.name).map_or(&[][..], |(_, first)| *first);
     for first in deleted.iter().map(String::as_str).chain(listed.iter().copied()) {
         let first = roots.iter().find(|root| root.name == first).unwrap_or_else(|| panic!("there is no {first}"));
