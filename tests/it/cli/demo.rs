@@ -137,6 +137,15 @@ async fn every_role_runs_the_first_query_and_the_same_seed_makes_the_same_data()
         assert!(of("Agent").iter().all(|count| *count < 12));
     }
 
+    // What the README shows is asked of the customer that this seed makes.
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```graphql").nth(1).unwrap().split("```").next().unwrap();
+    let (before, after) = shown.split_once("customer360(id: \"").unwrap();
+    let first_id = first_query.split_once("customer360(id: \"").unwrap().1.split('"').next().unwrap();
+    let shown = format!("{before}customer360(id: \"{first_id}\"{}", after.split_once('"').unwrap().1);
+    let admin = demo.log_in(demo.login_of("aldermoor", "Admin")).await;
+    assert!(admin.data(&shown, json!({})).await["customer360"]["customer"]["name"].is_string());
+
     let content = demo.content().await;
     assert_eq!(content["customers"]["totalCount"], json!(12));
     let (query, logins) = (demo.welcome["query"].clone(), demo.welcome["logins"].clone());
