@@ -46,17 +46,22 @@ use crate::{
 /// # Errors
 /// When the master database cannot be reached or migrated.
 pub async fn open(config: &Config) -> Result<App> {
-    let mut config = config.clone();
-    if config.auth.secret.is_none() {
-        // A server has its own, or does not start. Commands beside it sign nothing that anybody is to keep.
-        config.auth.secret = Some(Secret::new(data_encoding::BASE64.encode(&random_bytes::<48>()?)));
-    }
-    let app = App::new(&config, Clock::system()).await?;
+    let app = unmigrated(config).await?;
     let ran = app.migrate_master().await?;
     if ran > 0 {
         tracing::info!(migrations = ran, "the master database was brought up to date");
     }
     Ok(app)
+}
+
+/// The application over these settings, its master database as it is.
+async fn unmigrated(config: &Config) -> Result<App> {
+    let mut config = config.clone();
+    if config.auth.secret.is_none() {
+        // A server has its own, or does not start. Commands beside it sign nothing that anybody is to keep.
+        config.auth.secret = Some(Secret::new(data_encoding::BASE64.encode(&random_bytes::<48>()?)));
+    }
+    App::new(&config, Clock::system()).await
 }
 
 /// Listens where the settings say.
@@ -197,7 +202,7 @@ async fn told_to_stop() {
 /// # Errors
 /// When the master database fails.
 pub async fn migrate(config: &Config, names: &[String], progress: &Progress) -> Result<Summary> {
-    let app = App::new(config, Clock::system()).await?;
+    let app = unmigrated(config).await?;
     let applied = app.migrate_master().await?;
     let mut summary = Summary { databases: vec![Migrated { database: "master".to_owned(), applied, error: None }] };
     let mut chosen = Vec::new();

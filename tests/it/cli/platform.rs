@@ -37,9 +37,11 @@ impl Shell {
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rapport"));
         command.args(arguments).current_dir(self.path()).env_clear();
-        command.env("RAPPORT_AUTH__SECRET", SECRET).env("RAPPORT_SERVER__PORT", "0");
-        if arguments[0] != "doctor" {
-            // Cheap passwords, of which the doctor would complain.
+        command.env("RAPPORT_SERVER__PORT", "0");
+        if arguments[0] == "doctor" {
+            command.env("RAPPORT_AUTH__SECRET", SECRET);
+        } else {
+            // No command but `serve` needs the secret. Cheap passwords, of which the doctor would complain.
             command.env("RAPPORT_AUTH__ARGON2_MEMORY_KIB", "64").env("RAPPORT_AUTH__ARGON2_ITERATIONS", "1");
         }
         if let Some(prefix) = &self.prefix {
