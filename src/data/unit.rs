@@ -331,6 +331,15 @@ impl Unit {
         self.own::<R>(id, expected, action, Deleted::Hidden).await
     }
 
+    /// A row that a service is about to bring back by [`Unit::restore_by_rule`], as [`Unit::claim`] answers one that is
+    /// there; one that is not deleted is answered as well.
+    ///
+    /// # Errors
+    /// As [`Unit::update`].
+    pub async fn claim_deleted<R: Record>(&mut self, id: Uuid) -> Result<R::Model> {
+        self.own::<R>(id, None, Action::Restore, Deleted::Included).await
+    }
+
     /// Puts an e-mail into the tenant's queue: it is sent when this unit has been committed, and never otherwise. Its
     /// variables may hold a one-time link, so it leaves no audit entry and no event.
     ///
@@ -365,11 +374,7 @@ impl Unit {
         if before.get(column::<R>("is_deleted")?) == Value::from(false) {
             return Ok(before);
         }
-        let mut change = <R::ActiveModel as ActiveModelTrait>::default();
-        set::<R>(&mut change, "is_deleted", false)?;
-        set::<R>(&mut change, "deleted_at", None::<DateTime<Utc>>)?;
-        set::<R>(&mut change, "deleted_by", None::<Uuid>)?;
-        let (after, _) = self.alter::<R>(&before, change, Change::Restored, false).await?;
+        let after = self.restore_by_rule::<R>(&before, ActiveModelTrait::default()).await?;
         R::after_write(self, Some(&before), &after).await?;
         Ok(after)
     }

@@ -3,6 +3,7 @@
 //! Rules must hold for all rows of the tenant and not only for those that the actor sees, so most of these ignore the
 //! actor's DataScope; what they answer must not reach the actor.
 
+use chrono::{DateTime, Utc};
 use entity::record::{Record, RecordMeta};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, QueryFilter, QuerySelect,
@@ -37,7 +38,15 @@ impl Unit {
     /// # Errors
     /// When the database fails.
     pub async fn lock_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
-        Ok(self.locked::<R>(with_id::<R>(id), LockType::Update).await?.pop())
+        Ok(self.locked::<R>(with_id::<R>(id), LockType::Update, Deleted::Hidden).await?.pop())
+    }
+
+    /// As [`Unit::lock_row`], also where the row is deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_row_ever<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
+        Ok(self.locked::<R>(with_id::<R>(id), LockType::Update, Deleted::Included).await?.pop())
     }
 
     /// The row with this id, whoever may see it, which nobody changes until the unit ends; others may refer to it too.
@@ -45,7 +54,7 @@ impl Unit {
     /// # Errors
     /// When the database fails.
     pub async fn keep_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
-        Ok(self.locked::<R>(with_id::<R>(id), LockType::Share).await?.pop())
+        Ok(self.locked::<R>(with_id::<R>(id), LockType::Share, Deleted::Hidden).await?.pop())
     }
 
     /// All rows of the tenant that meet the condition, locked until the unit ends.
@@ -53,13 +62,13 @@ impl Unit {
     /// # Errors
     /// When the database fails.
     pub async fn lock_rows<R: Record>(&self, condition: impl Into<Condition>) -> Result<Vec<R::Model>> {
-        self.locked::<R>(condition.into(), LockType::Update).await
+        self.locked::<R>(condition.into(), LockType::Update, Deleted::Hidden).await
     }
 
-    async fn locked<R: Record>(&self, condition: Condition, lock: LockType) -> Result<Vec<R::Model>> {
+    async fn locked<R: Record>(&self, condition: Condition, lock: LockType, deleted: Deleted) -> Result<Vec<R::Model>> {
         let meta = R::meta();
         let system = Actor::system(self.actor().tenant_id);
-        let reach = scope::reach(meta, &system, meta.name, Deleted::Hidden)?;
+        let reach = scope::reach(meta, &system, meta.name, deleted)?;
         self.db.counted();
         Ok(R::find().filter(reach).filter(condition).lock(lock).all(&self.tx).await?)
     }
@@ -108,5 +117,20 @@ impl Unit {
         set::<R>(&mut change, "deleted_at", Some(self.now))?;
         set::<R>(&mut change, "deleted_by", Some(self.actor().user_id))?;
         Ok(self.alter::<R>(before, change, Change::Deleted, false).await?.0)
+    }
+    /// Brings a deleted row back as a rule demands, with a change that goes with it: no permission is asked for and no
+    /// rules run.
+    ///
+    /// # Errors
+    /// [`Error::User`] for what a user can mend: something unique may have been taken meanwhile.
+    pub async fn restore_by_rule<R: Record>(
+        &mut self,
+        before: &R::Model,
+        mut change: R::ActiveModel,
+    ) -> Result<R::Model> {
+        set::<R>(&mut change, "is_deleted", false)?;
+        set::<R>(&mut change, "deleted_at", None::<DateTime<Utc>>)?;
+        set::<R>(&mut change, "deleted_by", None::<Uuid>)?;
+        Ok(self.alter::<R>(before, change, Change::Restored, false).await?.0)
     }
 }

@@ -1,4 +1,4 @@
-//! Roles in the API. Module `roles`; events `role.created`, `.updated`, `.deleted`.
+//! Roles in the API. Module `roles`; events `role.created`, `.updated`, `.deleted`, `.restored`.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -13,13 +13,13 @@ use crate::{
     data::plan::Children,
     error::Result,
     graphql::kit::{
-        crud::{answer, deleted},
+        crud::{answer, bounded, bulk_answer, deleted},
         db,
         error::nullable,
         id::Id,
-        payload::DeletePayload,
+        payload::{BulkErrorPolicy, DeletePayload},
     },
-    services::identity::{NewRole, RoleChange},
+    services::identity::{NewRole, RoleChange, RoleUpsert},
 };
 
 /// A named set of permissions, and which records they reach. Needs `roles.read`.
@@ -64,6 +64,8 @@ crate::object! {
 }
 
 crate::payload! { Role as role; RolePayload }
+
+crate::bulk_payload! { Role as role; RoleBulkUpsertPayload, RoleBulkUpsertResult }
 
 crate::queries! {
     Role;
@@ -112,6 +114,28 @@ pub struct RoleUpdateInput {
     permissions: Option<Vec<String>>,
 }
 
+impl From<RoleUpdateInput> for RoleChange {
+    fn from(RoleUpdateInput { name, description, scope, permissions }: RoleUpdateInput) -> Self {
+        Self { name, description: patched(description), scope, permissions }
+    }
+}
+
+/// One input of a bulk upsert: the role is found by its id, or without one by its name, and changed; when there is none,
+/// a role is created, which needs a name, a scope and permissions.
+#[derive(InputObject)]
+pub struct RoleUpsertInput {
+    /// The role to change.
+    id: Option<Id<Role>>,
+    /// What to set.
+    input: RoleUpdateInput,
+}
+
+impl From<RoleUpsertInput> for RoleUpsert {
+    fn from(RoleUpsertInput { id, input }: RoleUpsertInput) -> Self {
+        Self { id: id.map(|id| id.0), values: input.into() }
+    }
+}
+
 /// The mutations of roles.
 #[derive(Default)]
 pub struct RoleMutation;
@@ -143,9 +167,7 @@ impl RoleMutation {
         expected_version: Option<i32>,
         #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
     ) -> Option<RolePayload> {
-        let RoleUpdateInput { name, description, scope, permissions } = input;
-        let change = RoleChange { name, description: patched(description), scope, permissions };
-        let outcome = async { identity(ctx).role_update(db(ctx)?, id.0, expected_version, change).await };
+        let outcome = async { identity(ctx).role_update(db(ctx)?, id.0, expected_version, input.into()).await };
         answer(ctx, outcome.await, client_mutation_id).await
     }
 
@@ -161,5 +183,34 @@ impl RoleMutation {
     ) -> Option<DeletePayload> {
         let outcome = async { identity(ctx).role_delete(db(ctx)?, id.0, expected_version).await };
         deleted::<Role>(ctx, outcome.await, client_mutation_id)
+    }
+
+    /// Brings a deleted role back, with what it allowed. One that is not deleted stays as it is. Needs
+    /// `admin.manage_roles` and everything that the role allows. Raises `role.restored`.
+    async fn role_restore(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<Role>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<RolePayload> {
+        let outcome = async { identity(ctx).role_restore(db(ctx)?, id.0).await };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Creates and changes many roles in one transaction, found by id or name; no two inputs mean the same role. Needs what
+    /// `roleCreate` and `roleUpdate` need, and raises what they raise.
+    async fn role_bulk_upsert(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 250.")] inputs: Vec<RoleUpsertInput>,
+        #[graphql(desc = "What becomes of the others when one is refused.")] error_policy: BulkErrorPolicy,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<RoleBulkUpsertPayload> {
+        let outcome = async {
+            bounded(inputs.len())?;
+            let inputs: Vec<RoleUpsert> = inputs.into_iter().map(Into::into).collect();
+            identity(ctx).roles_upsert(db(ctx)?, &inputs, error_policy == BulkErrorPolicy::RejectAll).await
+        };
+        bulk_answer(ctx, outcome.await, client_mutation_id).await
     }
 }

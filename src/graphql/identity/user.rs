@@ -1,4 +1,4 @@
-//! Users in the API. Module `users`; events `user.created`, `.updated`, `.deleted`.
+//! Users in the API. Module `users`; events `user.created`, `.updated`, `.deleted`, `.restored`.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -9,13 +9,13 @@ use super::{identity, role::Role};
 use crate::{
     data::plan::Children,
     graphql::kit::{
-        crud::{answer, deleted},
+        crud::{answer, bounded, bulk_answer, deleted},
         db,
         id::Id,
-        payload::DeletePayload,
+        payload::{BulkErrorPolicy, DeletePayload},
         scalars::EmailAddress,
     },
-    services::identity::{Access, NewUser, UserChange},
+    services::identity::{Access, NewUser, UserChange, UserUpsert, UserValues},
 };
 
 /// A person who works in the tenant. Needs `users.read`.
@@ -67,6 +67,8 @@ crate::object! {
 
 crate::payload! { User as user; UserPayload }
 
+crate::bulk_payload! { User as user; UserBulkUpsertPayload, UserBulkUpsertResult }
+
 crate::queries! {
     User;
     query UserQuery {
@@ -108,6 +110,51 @@ pub struct UserUpdateInput {
     role_id: Option<Id<Role>>,
     /// The id in the integrator's own system.
     external_reference: MaybeUndefined<String>,
+}
+
+/// What a bulk upsert sets of a user: what is left out stays, null clears. A new user needs a name, an e-mail address and
+/// a role.
+#[derive(InputObject)]
+pub struct UserUpsertValuesInput {
+    /// The full name, at most 200 characters.
+    name: Option<String>,
+    /// The e-mail address to log in with, to which the invitation goes; unique in the tenant. A user who is there keeps
+    /// it: another one is INVALID_STATE.
+    email: Option<EmailAddress>,
+    /// What the person does.
+    job_title: MaybeUndefined<String>,
+    /// Whom the person reports to.
+    manager_id: MaybeUndefined<Id<User>>,
+    /// The role; one that may do no more than the actor. Nobody changes his own.
+    role_id: Option<Id<Role>>,
+    /// The id in the integrator's own system.
+    external_reference: MaybeUndefined<String>,
+}
+
+/// One input of a bulk upsert: the user is found by id or external reference and changed; without either, or when the
+/// reference is new, a user is invited.
+#[derive(InputObject)]
+pub struct UserUpsertInput {
+    /// The user to change.
+    id: Option<Id<User>>,
+    /// The external reference of the user to change or to invite.
+    external_reference: Option<String>,
+    /// What to set.
+    input: UserUpsertValuesInput,
+}
+
+impl From<UserUpsertInput> for UserUpsert {
+    fn from(UserUpsertInput { id, external_reference, input }: UserUpsertInput) -> Self {
+        let values = UserValues {
+            name: input.name,
+            email: input.email.map(|email| email.0),
+            job_title: patched(input.job_title),
+            manager_id: patched(input.manager_id.map_value(|id| id.0)),
+            role_id: input.role_id.map(|id| id.0),
+            external_reference: patched(input.external_reference),
+        };
+        Self { id: id.map(|id| id.0), external_reference, values }
+    }
 }
 
 /// The mutations of users.
@@ -203,8 +250,8 @@ impl UserMutation {
         answer(ctx, outcome.await, client_mutation_id).await
     }
 
-    /// Deletes a user with sessions and API keys; what the user owns stays, and the e-mail address is free again. It
-    /// cannot be undone. Nobody deletes himself, nor the last active user with the role Admin. Needs
+    /// Deletes a user with password, sessions and API keys; what the user owns stays, and the e-mail address is free again.
+    /// Nobody deletes himself, nor the last active user with the role Admin. Needs
     /// `admin.manage_users` and everything that the user's role allows. Raises `user.deleted`.
     async fn user_delete(
         &self,
@@ -216,6 +263,36 @@ impl UserMutation {
     ) -> Option<DeletePayload> {
         let outcome = async { identity(ctx).user_delete(db(ctx)?, id.0, expected_version).await };
         deleted::<User>(ctx, outcome.await, client_mutation_id)
+    }
+
+    /// Brings a deleted user back with the role of then, INVITED: password, sessions and API keys are gone, and a link
+    /// goes out by e-mail with which to choose a password. One that is not deleted stays as it is. Needs
+    /// `admin.manage_users` and everything that the role allows. Raises `user.restored`.
+    async fn user_restore(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<User>,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserPayload> {
+        let outcome = async { Ok(identity(ctx).user_restore(db(ctx)?, id.0).await?.0) };
+        answer(ctx, outcome.await, client_mutation_id).await
+    }
+
+    /// Invites and changes many users in one transaction, found by id or external reference; no two inputs mean the same
+    /// user. Needs what `userInvite` and `userUpdate` need, and raises what they raise.
+    async fn user_bulk_upsert(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 250.")] inputs: Vec<UserUpsertInput>,
+        #[graphql(desc = "What becomes of the others when one is refused.")] error_policy: BulkErrorPolicy,
+        #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
+    ) -> Option<UserBulkUpsertPayload> {
+        let outcome = async {
+            bounded(inputs.len())?;
+            let inputs: Vec<UserUpsert> = inputs.into_iter().map(Into::into).collect();
+            identity(ctx).users_upsert(db(ctx)?, &inputs, error_policy == BulkErrorPolicy::RejectAll).await
+        };
+        bulk_answer(ctx, outcome.await, client_mutation_id).await
     }
 }
 

@@ -201,12 +201,32 @@ pub async fn bulk_upsert<P: BulkPayload, I: Input<Entity<P::Object>>>(
     policy: BulkErrorPolicy,
     client_mutation_id: Option<String>,
 ) -> Option<P> {
+    let outcome = async {
+        bounded(inputs.len())?;
+        upsert_all::<Entity<P::Object>, I>(db(ctx)?, inputs, policy).await
+    };
+    bulk_answer(ctx, outcome.await, client_mutation_id).await
+}
+
+/// Refuses more inputs than a bulk mutation takes.
+///
+/// # Errors
+/// [`Error::BadInput`].
+pub fn bounded(inputs: usize) -> Result<()> {
+    if inputs <= MOST_INPUTS {
+        return Ok(());
+    }
+    Err(Error::BadInput(format!("at most {MOST_INPUTS} inputs at a time")))
+}
+
+/// The payload of the outcome of a bulk mutation: the records are read as the query asks for them.
+pub async fn bulk_answer<P: BulkPayload>(
+    ctx: &Context<'_>,
+    outcome: Result<Outcome>,
+    client_mutation_id: Option<String>,
+) -> Option<P> {
     let result = async {
-        if inputs.len() > MOST_INPUTS {
-            return Err(Error::BadInput(format!("at most {MOST_INPUTS} inputs at a time")));
-        }
-        let db = db(ctx)?;
-        let outcome = upsert_all::<Entity<P::Object>, I>(db, inputs, policy).await?;
+        let outcome = outcome?;
         let written: Vec<Uuid> = outcome.0.iter().filter_map(|item| item.id).collect();
         let results: Vec<_> = ctx.field().selection_set().filter(|selection| selection.name() == "results").collect();
         let mut records = read_back::<P::Object>(ctx, &written, &results, P::FIELD).await?.into_iter();

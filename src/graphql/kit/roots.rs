@@ -1,4 +1,4 @@
-//! The roots of a record: `queries!` for reading, `payload!` and `bulk!` for what mutations take and answer, and `crud!`
+//! The roots of a record: `queries!` for reading, `payload!`, `bulk_payload!` and `bulk!` for what mutations take and answer, and `crud!`
 //! for all of it with create, update, delete, restore and bulk upsert. A record that is written in its own ways, such as
 //! the lines of a deal, uses the first three and says its mutations itself.
 
@@ -32,10 +32,10 @@ macro_rules! payload {
     };
 }
 
-/// What a bulk upsert takes and answers.
+/// What a bulk upsert answers.
 #[macro_export]
-macro_rules! bulk {
-    ($object:ident as $one:ident; $bulk_payload:ident, $bulk_result:ident, $upsert_input:ident($update_input:ident)) => {
+macro_rules! bulk_payload {
+    ($object:ident as $one:ident; $bulk_payload:ident, $bulk_result:ident) => {
         /// What became of one input of a bulk mutation.
         #[derive(async_graphql::SimpleObject)]
         pub struct $bulk_result {
@@ -72,6 +72,14 @@ macro_rules! bulk {
                 Self { results, client_mutation_id }
             }
         }
+    };
+}
+
+/// What a bulk upsert takes and answers. A record without an external reference is found `by id` alone.
+#[macro_export]
+macro_rules! bulk {
+    ($object:ident as $one:ident; $bulk_payload:ident, $bulk_result:ident, $upsert_input:ident($update_input:ident)) => {
+        $crate::bulk_payload! { $object as $one; $bulk_payload, $bulk_result }
 
         /// One input of a bulk upsert: the record is found by its id or external reference and changed; without either, or
         /// when the reference is new, a record is created.
@@ -88,6 +96,28 @@ macro_rules! bulk {
         impl From<$upsert_input> for $crate::graphql::kit::crud::Upsert<$update_input> {
             fn from($upsert_input { id, external_reference, input }: $upsert_input) -> Self {
                 Self { id: id.map(|id| id.0), external_reference, input }
+            }
+        }
+    };
+
+    (
+        $object:ident as $one:ident;
+        $bulk_payload:ident, $bulk_result:ident, $upsert_input:ident($update_input:ident) by id
+    ) => {
+        $crate::bulk_payload! { $object as $one; $bulk_payload, $bulk_result }
+
+        /// One input of a bulk upsert: the record is found by its id and changed; without one, a record is created.
+        #[derive(async_graphql::InputObject)]
+        pub struct $upsert_input {
+            /// The record to change.
+            id: Option<$crate::graphql::kit::id::Id<$object>>,
+            /// What to set.
+            input: $update_input,
+        }
+
+        impl From<$upsert_input> for $crate::graphql::kit::crud::Upsert<$update_input> {
+            fn from($upsert_input { id, input }: $upsert_input) -> Self {
+                Self { id: id.map(|id| id.0), external_reference: None, input }
             }
         }
     };
@@ -180,14 +210,14 @@ macro_rules! crud {
             $(#[$update_doc:meta])* update $update:ident($update_input:ident);
             $(#[$delete_doc:meta])* delete $delete:ident;
             $(#[$restore_doc:meta])* restore $restore:ident;
-            $(#[$upsert_doc:meta])* upsert $upsert:ident($upsert_input:ident);
+            $(#[$upsert_doc:meta])* upsert $upsert:ident($upsert_input:ident) $(by $id:ident)?;
             $($more_mutations:tt)*
         }
         payloads $payload:ident, $bulk_payload:ident, $bulk_result:ident;
     ) => {
         $crate::payload! { $object as $one; $payload }
 
-        $crate::bulk! { $object as $one; $bulk_payload, $bulk_result, $upsert_input($update_input) }
+        $crate::bulk! { $object as $one; $bulk_payload, $bulk_result, $upsert_input($update_input) $(by $id)? }
 
         $crate::queries! {
             $object;

@@ -85,7 +85,7 @@ crate::payload! { OpportunityLine as opportunity_line; OpportunityLinePayload }
 crate::bulk! {
     OpportunityLine as opportunity_line;
     OpportunityLineBulkUpsertPayload, OpportunityLineBulkUpsertResult,
-    OpportunityLineUpsertInput(OpportunityLineUpdateInput)
+    OpportunityLineUpsertInput(OpportunityLineUpdateInput) by id
 }
 
 /// The mutations of this record.

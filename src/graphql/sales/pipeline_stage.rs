@@ -79,7 +79,7 @@ crate::payload! { PipelineStage as pipeline_stage; PipelineStagePayload }
 
 crate::bulk! {
     PipelineStage as pipeline_stage;
-    PipelineStageBulkUpsertPayload, PipelineStageBulkUpsertResult, PipelineStageUpsertInput(PipelineStageUpdateInput)
+    PipelineStageBulkUpsertPayload, PipelineStageBulkUpsertResult, PipelineStageUpsertInput(PipelineStageUpdateInput) by id
 }
 
 /// The mutations of this record.

@@ -80,7 +80,7 @@ crate::crud! {
         restore ticket_comment_restore;
         /// Adds or changes up to 250 comments in one transaction; comments have no external reference. Needs
         /// `tickets.write`.
-        upsert ticket_comment_bulk_upsert(TicketCommentUpsertInput);
+        upsert ticket_comment_bulk_upsert(TicketCommentUpsertInput) by id;
     }
     payloads TicketCommentPayload, TicketCommentBulkUpsertPayload, TicketCommentBulkUpsertResult;
 }

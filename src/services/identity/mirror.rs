@@ -37,7 +37,11 @@ const UNDER_WAY: i64 = 10;
 
 impl Identity {
     /// Takes the marks away, now that the tenant knows; what was deleted goes. When that fails, a repair does it.
-    pub(super) async fn told(&self, rows: &[Mirrored]) {
+    pub(super) async fn told(&self, rows: impl IntoIterator<Item = &Mirrored>) {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return;
+        }
         if let Err(error) = self.master().write(async |unit| unmark(unit, rows).await).await {
             tracing::warn!(%error, "the mark of a change was not taken away; a repair will do it");
         }
@@ -121,9 +125,12 @@ impl Identity {
     }
 
     async fn tell_role(&self, unit: &mut Unit, row: &role::Model) -> Result<()> {
-        let known = unit.lock_row::<role_record::Entity>(row.id).await?;
+        let known = unit.lock_row_ever::<role_record::Entity>(row.id).await?;
         if row.deleted_at.is_some() {
-            if let Some(known) = known {
+            // Somebody may have restored it since the row was read.
+            let deleted =
+                self.master().one(role::Entity::find_by_id(row.id)).await?.is_none_or(|row| row.deleted_at.is_some());
+            if let Some(known) = known.filter(|known| deleted && !known.is_deleted) {
                 unit.delete_by_rule::<role_record::Entity>(&known).await?;
             }
             return Ok(());
@@ -138,6 +145,7 @@ impl Identity {
             ..Default::default()
         };
         match known {
+            Some(known) if known.is_deleted => unit.restore_by_rule::<role_record::Entity>(&known, change).await?,
             Some(known) => unit.update_by_rule::<role_record::Entity>(&known, change).await?,
             None => {
                 let new = role_record::ActiveModel { id: Set(row.id), ..change };
@@ -149,9 +157,12 @@ impl Identity {
 
     /// Brings the record of a user up to date. A new one is called `name`, where that is known.
     pub(super) async fn tell_account(&self, unit: &mut Unit, row: &account::Model, name: Option<&str>) -> Result<()> {
-        let known = unit.lock_row::<user::Entity>(row.id).await?;
+        let known = unit.lock_row_ever::<user::Entity>(row.id).await?;
         let Some(status) = status_of(row.status) else {
-            if let Some(known) = known {
+            // Somebody may have restored the user since the row was read.
+            let now = self.master().one(account::Entity::find_by_id(row.id)).await?;
+            let deleted = now.is_none_or(|now| now.status == AccountStatus::Deleted);
+            if let Some(known) = known.filter(|known| deleted && !known.is_deleted) {
                 unit.delete_by_rule::<user::Entity>(&known).await?;
             }
             return Ok(());
@@ -165,6 +176,7 @@ impl Identity {
             ..Default::default()
         };
         match known {
+            Some(known) if known.is_deleted => unit.restore_by_rule::<user::Entity>(&known, change).await?,
             Some(known) => unit.update_by_rule::<user::Entity>(&known, change).await?,
             None => {
                 // The name was lost with the crash; whoever invited has had no answer and can write it in.
@@ -209,7 +221,7 @@ async fn tell_key(unit: &mut Unit, row: &api_key::Model) -> Result<()> {
 }
 
 /// Takes marks away, unless the row has changed again since.
-async fn unmark(unit: &mut crate::data::master::MasterUnit, rows: &[Mirrored]) -> Result<()> {
+async fn unmark(unit: &mut crate::data::master::MasterUnit, rows: impl Iterator<Item = &Mirrored>) -> Result<()> {
     for row in rows {
         match row {
             Mirrored::Account(row) => {

@@ -7,7 +7,8 @@
 //! | `authenticate`, `cache` | credentials become an actor; what this node remembers of accounts, for a second at most |
 //! | `me` | what the caller is told about himself |
 //! | `password`, `link` | change, reset, invitation; the one-time links for these |
-//! | `user`, `user_import`, `role`, `api_key`, `guard` | what administrators do, and what nobody may |
+//! | `user`, `user_import`, `role`, `bulk`, `api_key` | what administrators do |
+//! | `decision`, `guard` | what is done to accounts and roles in the master database, and what nobody may |
 //! | `mirror` | what the tenant's own database is told of all this |
 //! | `platform_admin` | those who make and remove tenants |
 //!
@@ -20,7 +21,9 @@
 
 mod api_key;
 mod authenticate;
+mod bulk;
 mod cache;
+mod decision;
 mod guard;
 mod link;
 mod me;
@@ -43,6 +46,7 @@ use self::cache::Cache;
 pub use self::{
     api_key::{ApiKeyChange, NewApiKey},
     authenticate::{Member, PlatformAdmin, Principal},
+    bulk::{RoleUpsert, UserUpsert, UserValues},
     link::Invitation,
     me::Me,
     provisioning::{FirstAdmin, NewTenant, Provisioned, Seed},

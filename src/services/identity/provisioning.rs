@@ -21,7 +21,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Query
 use uuid::Uuid;
 
 use super::{
-    Client, Identity, Invitation, Tokens, cache, link, mirror::Mirrored, role::rows_of, session::comparable,
+    Client, Identity, Invitation, Tokens, cache, decision::rows_of, link, mirror::Mirrored, session::comparable,
     user::queue_invitation,
 };
 use crate::{

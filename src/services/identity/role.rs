@@ -1,27 +1,29 @@
-//! Roles of a tenant: made, changed, deleted. A change bites on the next request of everybody who has the role.
+//! Roles of a tenant: made, changed, deleted, restored. A change bites on the next request of everybody who has the role.
 //!
 //! The built-in roles are what the release says and cannot be touched.
 
 use entity::{
-    master::{DataScope, role, role_permission},
+    master::DataScope,
     tenant::{role as role_record, user},
 };
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Identity,
-    guard::{lock_tenant, may_grant, may_manage, permissions_of, role_in, users_of},
+    cache::PLATFORM_ONLY,
+    decision::Step,
+    guard::{may_grant, permissions_of},
     mirror::Mirrored,
 };
 use crate::{
-    auth::{Action, Actor, ActorKind, Permission, PermissionSet},
-    data::{TenantDb, Unit, idempotency::Outcome, ids, master::MasterUnit},
+    auth::{Action, Permission, PermissionSet},
+    data::{TenantDb, Unit, idempotency::Outcome, ids},
     error::{Error, Result, UserErrorCode},
 };
 
-const MANAGE_ROLES: Permission = Permission::new("admin", Action::ManageRoles);
+pub(super) const MANAGE_ROLES: Permission = Permission::new("admin", Action::ManageRoles);
 
 /// A role to be made.
 #[derive(Clone, Debug)]
@@ -59,8 +61,8 @@ impl Identity {
         let mut made = None;
         let outcome = db
             .mutate(async |unit| {
-                let (id, row) = self.make_role(unit, &new).await?;
-                made = Some(row);
+                let (id, step) = self.make_role(unit, &new).await?;
+                made = Some(self.decide(unit.actor(), step).await?);
                 Ok(Outcome::written(id))
             })
             .await;
@@ -68,19 +70,20 @@ impl Identity {
     }
 
     /// After the unit: this node forgets what it knew, and the mark goes.
-    async fn role_told(&self, db: &TenantDb, outcome: Result<Outcome>, row: Option<role::Model>) -> Result<Outcome> {
+    async fn role_told(&self, db: &TenantDb, outcome: Result<Outcome>, row: Option<Mirrored>) -> Result<Outcome> {
         self.forget(Some(db.actor().tenant_id));
         let outcome = outcome?;
         if let Some(row) = row {
-            self.told(&[Mirrored::Role(row)]).await;
+            self.told(&[row]).await;
         }
         Ok(outcome)
     }
 
-    async fn make_role(&self, unit: &mut Unit, new: &NewRole) -> Result<(Uuid, role::Model)> {
-        let (actor, now) = (unit.actor().clone(), unit.now());
+    /// Writes the record of a new role in a unit. Answers its id, and what is to be done in the master database.
+    pub(super) async fn make_role(&self, unit: &mut Unit, new: &NewRole) -> Result<(Uuid, Step)> {
+        let now = unit.now();
         let permissions = permissions_of(&new.permissions, "permissions")?;
-        may_grant(&actor, &permissions, new.scope, "scope")?;
+        may_grant(unit.actor(), &permissions, new.scope, "scope")?;
         let record = unit
             .insert_by_rule::<role_record::Entity>(role_record::ActiveModel {
                 id: Set(ids::new(now)),
@@ -92,32 +95,7 @@ impl Identity {
                 ..Default::default()
             })
             .await?;
-        let row = self
-            .master()
-            .write(async |master| {
-                lock_tenant(master, actor.tenant_id).await?;
-                let row = master
-                    .insert(role::ActiveModel {
-                        id: Set(record.id),
-                        tenant_id: Set(actor.tenant_id),
-                        name: Set(record.name.clone()),
-                        name_folded: Set(record.name_folded.clone()),
-                        description: Set(record.description.clone()),
-                        scope: Set(record.scope),
-                        is_built_in: Set(false),
-                        mirror_pending: Set(true),
-                        deleted_at: Set(None),
-                        version: Set(1),
-                        created_at: Set(now),
-                        updated_at: Set(now),
-                    })
-                    .await
-                    .map_err(taken)?;
-                master.insert_many(rows_of(record.id, &permissions)).await?;
-                Ok(row)
-            })
-            .await?;
-        Ok((record.id, row))
+        Ok((record.id, Step::MakeRole { record: Box::new(record), permissions }))
     }
 
     /// Changes a role.
@@ -134,23 +112,25 @@ impl Identity {
         let mut changed = None;
         let outcome = db
             .mutate(async |unit| {
-                changed = self.change_role(unit, id, expected, &change).await?;
+                if let Some(step) = self.change_role(unit, id, expected, &change).await? {
+                    changed = Some(self.decide(unit.actor(), step).await?);
+                }
                 Ok(Outcome::written(id))
             })
             .await;
         self.role_told(db, outcome, changed).await
     }
 
-    async fn change_role(
+    /// Changes the record of a role in a unit. Answers what is to be done in the master database, if anything.
+    pub(super) async fn change_role(
         &self,
         unit: &mut Unit,
         id: Uuid,
         expected: Option<i32>,
         change: &RoleChange,
-    ) -> Result<Option<role::Model>> {
+    ) -> Result<Option<Step>> {
         let before = unit.claim::<role_record::Entity>(id, expected, Action::Write).await?;
         not_built_in(&before)?;
-        let (actor, now) = (unit.actor().clone(), unit.now());
         let permissions = match &change.permissions {
             Some(names) => Some(permissions_of(names, "permissions")?),
             None => None,
@@ -175,53 +155,7 @@ impl Identity {
         if record.name != before.name {
             rename_in_users(unit, &record).await?;
         }
-        let row = self
-            .master()
-            .write(async |master| {
-                lock_tenant(master, actor.tenant_id).await?;
-                let old = role_in(master, actor.tenant_id, id).await?.ok_or(Error::NotFound)?;
-                may_manage(&actor, &old)?;
-                let granted = permissions.as_ref().unwrap_or(&old.permissions);
-                may_grant(&actor, granted, record.scope, "scope")?;
-                self.keeps_own_rights(master, &actor, id, granted).await?;
-                if let Some(permissions) = &permissions {
-                    let of_role = role_permission::Column::RoleId.eq(id);
-                    master.delete_many(role_permission::Entity::delete_many().filter(of_role)).await?;
-                    master.insert_many(rows_of(id, permissions)).await?;
-                }
-                let known = locked(master, id).await?;
-                let version = known.version + 1;
-                let mut row = known.into_active_model();
-                row.name = Set(record.name.clone());
-                row.name_folded = Set(record.name_folded.clone());
-                row.description = Set(record.description.clone());
-                row.scope = Set(record.scope);
-                row.mirror_pending = Set(true);
-                row.version = Set(version);
-                row.updated_at = Set(now);
-                master.update(row).await.map_err(taken)
-            })
-            .await?;
-        Ok(Some(row))
-    }
-
-    /// Refuses a change of the actor's own role with which he could not change it back.
-    async fn keeps_own_rights(
-        &self,
-        master: &mut MasterUnit,
-        actor: &Actor,
-        role_id: Uuid,
-        granted: &PermissionSet,
-    ) -> Result<()> {
-        if actor.kind == ActorKind::System || granted.allows(MANAGE_ROLES) {
-            return Ok(());
-        }
-        let own = entity::master::account::Entity::find_by_id(actor.user_id);
-        if master.one(own).await?.is_some_and(|own| own.role_id == role_id) {
-            let message = format!("You cannot take {MANAGE_ROLES} from your own role");
-            return Err(Error::user(UserErrorCode::InvalidState, &["input", "permissions"], message));
-        }
-        Ok(())
+        Ok(Some(Step::ChangeRole { record: Box::new(record), permissions }))
     }
 
     /// Deletes a role that nobody has.
@@ -234,39 +168,48 @@ impl Identity {
             .mutate(async |unit| {
                 let before = unit.claim::<role_record::Entity>(id, expected, Action::Delete).await?;
                 not_built_in(&before)?;
-                let (actor, now) = (unit.actor().clone(), unit.now());
                 unit.delete_by_rule::<role_record::Entity>(&before).await?;
-                let row = self
-                    .master()
-                    .write(async |master| {
-                        lock_tenant(master, actor.tenant_id).await?;
-                        let role = role_in(master, actor.tenant_id, id).await?.ok_or(Error::NotFound)?;
-                        may_manage(&actor, &role)?;
-                        let users = users_of(master, id).await?;
-                        if users > 0 {
-                            let message = format!("{users} users have this role; give them another one first");
-                            return Err(Error::user(UserErrorCode::InvalidState, &["id"], message));
-                        }
-                        let known = locked(master, id).await?;
-                        let version = known.version + 1;
-                        let mut row = known.into_active_model();
-                        row.deleted_at = Set(Some(now));
-                        row.mirror_pending = Set(true);
-                        row.version = Set(version);
-                        row.updated_at = Set(now);
-                        master.update(row).await
-                    })
-                    .await?;
-                deleted = Some(row);
+                deleted = Some(self.decide(unit.actor(), Step::RemoveRole { id }).await?);
                 Ok(Outcome::written(id))
             })
             .await;
         self.role_told(db, outcome, deleted).await
     }
+
+    /// Brings a deleted role back, with what it allowed; one that is not deleted stays as it is.
+    ///
+    /// # Errors
+    /// As [`Identity::role_create`].
+    pub async fn role_restore(&self, db: &TenantDb, id: Uuid) -> Result<Outcome> {
+        let mut restored = None;
+        let outcome = db
+            .mutate(async |unit| {
+                let before = unit.claim_deleted::<role_record::Entity>(id).await?;
+                if !before.is_deleted {
+                    return Ok(Outcome::written(id));
+                }
+                let permissions = known_permissions(&before);
+                // A permission that the platform has given up since is not granted again.
+                let change =
+                    role_record::ActiveModel { permissions: Set(json!(permissions.names())), ..Default::default() };
+                let record = unit.restore_by_rule::<role_record::Entity>(&before, change).await?;
+                let step = Step::MakeRole { record: Box::new(record), permissions };
+                restored = Some(self.decide(unit.actor(), step).await?);
+                Ok(Outcome::written(id))
+            })
+            .await;
+        self.role_told(db, outcome, restored).await
+    }
 }
 
-async fn locked(master: &mut MasterUnit, id: Uuid) -> Result<role::Model> {
-    master.one(role::Entity::find_by_id(id).lock_exclusive()).await?.ok_or(Error::NotFound)
+/// What a role's record says that it allows.
+fn known_permissions(record: &role_record::Model) -> PermissionSet {
+    let mut set = PermissionSet::default();
+    let names = record.permissions.as_array().into_iter().flatten().filter_map(|name| name.as_str());
+    for permission in names.filter_map(|name| name.parse::<Permission>().ok()).filter(|one| *one != PLATFORM_ONLY) {
+        set.grant(permission);
+    }
+    set
 }
 
 /// The role's name stands with its users as well.
@@ -284,17 +227,4 @@ fn not_built_in(role: &role_record::Model) -> Result<()> {
         return Err(Error::user(UserErrorCode::InvalidState, &["id"], message));
     }
     Ok(())
-}
-
-/// The rows of a role's permissions.
-pub(super) fn rows_of(role_id: Uuid, permissions: &PermissionSet) -> Vec<role_permission::ActiveModel> {
-    let row = |permission| role_permission::ActiveModel { role_id: Set(role_id), permission: Set(permission) };
-    permissions.names().into_iter().map(row).collect()
-}
-
-fn taken(error: Error) -> Error {
-    match error {
-        Error::Conflict(_) => Error::user(UserErrorCode::Taken, &["input", "name"], "this name is taken"),
-        other => other,
-    }
 }

@@ -1,33 +1,31 @@
-//! Users: invited, changed, disabled, deleted. See the module above for the two databases and `guard` for what nobody
+//! Users: invited, changed, disabled, deleted, restored. See the module above for the two databases and `guard` for what nobody
 //! may do.
 //!
 //! Each call here is one unit of work of its own, because a user's account is committed with it.
 
 use entity::{
-    master::{AccountStatus, OneTimePurpose, RevocationReason, account, api_key, role, tenant},
+    master::{AccountStatus, OneTimePurpose, account, role, tenant},
     tenant::{
         api_key as key_record,
         user::{self, UserStatus},
     },
 };
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Identity, Invitation,
-    guard::{keep_an_admin, lock_tenant, may_grant, may_manage, not_himself, role_in},
+    decision::{Step, account_in, email_taken, next_status, no_role},
+    guard::{lock_tenant, may_manage, not_himself, role_in},
     link,
     mirror::{Mirrored, status_of},
-    session::raise_epoch,
     sought,
 };
 use crate::{
     auth::{Action, ActorKind, Permission, password},
-    data::{TenantDb, Unit, idempotency::Outcome, ids, master::MasterUnit},
-    error::{Error, Result, UserErrorCode},
+    data::{TenantDb, Unit, idempotency::Outcome, ids},
+    error::{Error, Result, UserError, UserErrorCode},
 };
 
 pub(super) const MANAGE_USERS: Permission = Permission::new("admin", Action::ManageUsers);
@@ -108,32 +106,30 @@ impl Identity {
         let mut made = None;
         let outcome = db
             .mutate(async |unit| {
-                let (user, account, invitation) = self.invite(unit, &new, hash.as_deref(), false).await?;
-                made = Some((account, invitation));
+                let (user, step, invitation) = self.invite(unit, &new, hash.as_deref()).await?;
+                made = Some((self.decide(unit.actor(), step).await?, invitation));
                 Ok(Outcome::written(user.id))
             })
             .await;
         self.forget(Some(db.actor().tenant_id));
         let outcome = outcome?;
         let Some((account, invitation)) = made else { return Ok((outcome, None)) };
-        self.told(&account.map(Mirrored::Account).into_iter().collect::<Vec<_>>()).await;
+        self.told(&[account]).await;
         Ok((outcome, invitation))
     }
 
-    /// Makes a user in a unit; a rehearsal, whose unit is taken back, makes no account.
+    /// Writes the record of a new user in a unit. Answers it, what is to be done to the account, and the link.
     pub(super) async fn invite(
         &self,
         unit: &mut Unit,
         new: &NewUser,
         hash: Option<&str>,
-        rehearsal: bool,
-    ) -> Result<(user::Model, Option<account::Model>, Option<Invitation>)> {
-        let (tenant_id, actor, now) = (unit.actor().tenant_id, unit.actor().clone(), unit.now());
+    ) -> Result<(user::Model, Step, Option<Invitation>)> {
+        let (tenant_id, now) = (unit.actor().tenant_id, unit.now());
         let half_made = self.half_made(unit, tenant_id, &new.email).await?;
-        let id = half_made.as_ref().map_or_else(|| ids::new(now), |account| account.id);
+        let id = half_made.unwrap_or_else(|| ids::new(now));
         let role = self.role_row(tenant_id, new.role_id).await?;
         check_manager(unit, id, new.manager_id).await?;
-        let status = if hash.is_some() { AccountStatus::Active } else { AccountStatus::Invited };
         let record = unit
             .insert_by_rule::<user::Entity>(user::ActiveModel {
                 id: Set(id),
@@ -159,60 +155,25 @@ impl Identity {
             }
             Access::Later | Access::Password(_) => None,
         };
-        if rehearsal {
-            return Ok((record, None, None));
-        }
-        let account = self
-            .master()
-            .write(async |master| {
-                lock_tenant(master, tenant_id).await?;
-                let role = role_in(master, tenant_id, new.role_id).await?.ok_or_else(no_role)?;
-                may_grant(&actor, &role.permissions, role.scope, "roleId")?;
-                let mut row = account::ActiveModel {
-                    email: Set(record.email.clone()),
-                    email_folded: Set(record.email_folded.clone()),
-                    password_hash: Set(hash.map(str::to_owned)),
-                    password_changed_at: Set(hash.map(|_| now)),
-                    status: Set(status),
-                    role_id: Set(role.id),
-                    mirror_pending: Set(true),
-                    updated_at: Set(now),
-                    ..Default::default()
-                };
-                row.id = Set(id);
-                let account = match &half_made {
-                    Some(half_made) => {
-                        row.version = Set(half_made.version + 1);
-                        master.update(row).await?
-                    }
-                    None => {
-                        row.tenant_id = Set(tenant_id);
-                        row.epoch = Set(0);
-                        row.last_login_at = Set(None);
-                        row.version = Set(1);
-                        row.created_at = Set(now);
-                        master.insert(row).await.map_err(taken)?
-                    }
-                };
-                if let Some(invitation) = &invitation {
-                    link::store(master, &account, OneTimePurpose::Invite, invitation).await?;
-                }
-                Ok(account)
-            })
-            .await?;
-        Ok((record, Some(account), invitation))
+        let step = Step::Admit {
+            record: Box::new(record.clone()),
+            role_id: new.role_id,
+            hash: hash.map(str::to_owned),
+            invitation: invitation.clone(),
+        };
+        Ok((record, step, invitation))
     }
 
-    /// The account of an invitation that a crash cut short, so that inviting again completes it.
-    async fn half_made(&self, unit: &mut Unit, tenant_id: Uuid, email: &str) -> Result<Option<account::Model>> {
+    /// The id of an invitation that a crash cut short, so that inviting again completes it.
+    async fn half_made(&self, unit: &mut Unit, tenant_id: Uuid, email: &str) -> Result<Option<Uuid>> {
         let known = account::Entity::find()
             .filter(account::Column::TenantId.eq(tenant_id))
             .filter(account::Column::EmailFolded.eq(sought(email)));
         let Some(known) = self.master().one(known).await? else { return Ok(None) };
         let half_made = known.status == AccountStatus::Invited
             && known.mirror_pending
-            && unit.lock_row::<user::Entity>(known.id).await?.is_none();
-        if half_made { Ok(Some(known)) } else { Err(taken(Error::Conflict(String::new()))) }
+            && unit.lock_row_ever::<user::Entity>(known.id).await?.is_none();
+        if half_made { Ok(Some(known.id)) } else { Err(email_taken(Error::Conflict(String::new()))) }
     }
 
     /// Sends an invited user a new link, which replaces the earlier one.
@@ -264,14 +225,16 @@ impl Identity {
         let mut changed = None;
         let outcome = db
             .mutate(async |unit| {
-                changed = self.change_user(unit, id, expected, &change, false).await?.1;
+                if let (_, Some(step)) = self.change_user(unit, id, expected, &change, false).await? {
+                    changed = Some(self.decide(unit.actor(), step).await?);
+                }
                 Ok(Outcome::written(id))
             })
             .await;
         self.forget(Some(db.actor().tenant_id));
         let outcome = outcome?;
         if let Some(account) = changed {
-            self.told(&[Mirrored::Account(account)]).await;
+            self.told(&[account]).await;
         }
         Ok(outcome)
     }
@@ -294,7 +257,8 @@ impl Identity {
         self.user_update(db, id, expected, change).await
     }
 
-    /// Changes a user in a unit; a rehearsal, whose unit is taken back, changes no account.
+    /// Changes the record of a user in a unit. Answers it, and what is to be done to the account. In a rehearsal there
+    /// may be no account: that of a user whom the rehearsal itself made.
     pub(super) async fn change_user(
         &self,
         unit: &mut Unit,
@@ -302,9 +266,9 @@ impl Identity {
         expected: Option<i32>,
         change: &UserChange,
         rehearsal: bool,
-    ) -> Result<(user::Model, Option<account::Model>)> {
+    ) -> Result<(user::Model, Option<Step>)> {
         let before = unit.claim::<user::Entity>(id, expected, Action::Write).await?;
-        let (actor, now) = (unit.actor().clone(), unit.now());
+        let actor = unit.actor().clone();
         let mut row = user::ActiveModel::default();
         if let Some(name) = &change.name {
             row.name = Set(name.clone());
@@ -322,7 +286,6 @@ impl Identity {
         let known = account::Entity::find_by_id(id).filter(account::Column::TenantId.eq(actor.tenant_id));
         let known = match self.master().one(known).await? {
             Some(known) => known,
-            // The account of a user whom the rehearsal itself made is taken back already.
             None if rehearsal => {
                 if let Some(role_id) = change.role_id.filter(|role_id| before.role_id != Some(*role_id)) {
                     let role = self.role_row(actor.tenant_id, role_id).await?;
@@ -356,44 +319,11 @@ impl Identity {
             row.status = Set(status);
         }
         let record = unit.update_by_rule::<user::Entity>(&before, row).await?;
-        if rehearsal {
-            return Ok((record, None));
-        }
-        let account = self
-            .master()
-            .write(async |master| {
-                lock_tenant(master, actor.tenant_id).await?;
-                let account = account_in(master, actor.tenant_id, id).await?;
-                let old = role_in(master, actor.tenant_id, account.role_id).await?.ok_or_else(no_role)?;
-                may_manage(&actor, &old)?;
-                if let Some(role_id) = new_role {
-                    let new = role_in(master, actor.tenant_id, role_id).await?.ok_or_else(no_role)?;
-                    may_grant(&actor, &new.permissions, new.scope, "roleId")?;
-                }
-                if new_role.is_some() || new_status == Some(AccountStatus::Disabled) {
-                    keep_an_admin(master, &account, &old).await?;
-                }
-                let account = if new_status == Some(AccountStatus::Disabled) {
-                    raise_epoch(master, account, RevocationReason::AccountDisabled, None).await?
-                } else {
-                    account
-                };
-                let (role_id, status) = (new_role.unwrap_or(account.role_id), new_status.unwrap_or(account.status));
-                let version = account.version + 1;
-                let mut row = account.into_active_model();
-                row.role_id = Set(role_id);
-                row.status = Set(status);
-                row.mirror_pending = Set(true);
-                row.version = Set(version);
-                row.updated_at = Set(now);
-                master.update(row).await
-            })
-            .await?;
-        Ok((record, Some(account)))
+        Ok((record, Some(Step::Change { id, role_id: new_role, status: new_status })))
     }
 
-    /// Deletes a user: the record keeps its place, the account goes for good, with its sessions and API keys, and its
-    /// e-mail address is free again.
+    /// Deletes a user: the record keeps its place, the account goes for good, with its password, sessions and API keys,
+    /// and its e-mail address is free again.
     ///
     /// # Errors
     /// As [`Identity::user_update`].
@@ -408,13 +338,13 @@ impl Identity {
         self.forget(Some(db.actor().tenant_id));
         let outcome = outcome?;
         if let Some(account) = deleted {
-            self.told(&[Mirrored::Account(account)]).await;
+            self.told(&[account]).await;
             self.forget(Some(db.actor().tenant_id));
         }
         Ok(outcome)
     }
 
-    async fn remove_user(&self, unit: &mut Unit, id: Uuid, expected: Option<i32>) -> Result<account::Model> {
+    async fn remove_user(&self, unit: &mut Unit, id: Uuid, expected: Option<i32>) -> Result<Mirrored> {
         let before = unit.claim::<user::Entity>(id, expected, Action::Delete).await?;
         let (actor, now) = (unit.actor().clone(), unit.now());
         not_himself(&actor, id, "delete")?;
@@ -425,27 +355,55 @@ impl Identity {
             let revoked = key_record::ActiveModel { revoked_at: Set(Some(now)), ..Default::default() };
             unit.update_by_rule::<key_record::Entity>(&key, revoked).await?;
         }
-        self.master()
-            .write(async |master| {
-                lock_tenant(master, actor.tenant_id).await?;
-                let account = account_in(master, actor.tenant_id, id).await?;
-                let role = role_in(master, actor.tenant_id, account.role_id).await?.ok_or_else(no_role)?;
-                may_manage(&actor, &role)?;
-                keep_an_admin(master, &account, &role).await?;
-                let revoke = api_key::Entity::update_many()
-                    .col_expr(api_key::Column::RevokedAt, Expr::value(now))
-                    .filter(api_key::Column::AccountId.eq(id))
-                    .filter(api_key::Column::RevokedAt.is_null());
-                master.update_many(revoke).await?;
-                let account = raise_epoch(master, account, RevocationReason::AccountDisabled, None).await?;
-                let version = account.version + 1;
-                let mut row = account.into_active_model();
-                row.status = Set(AccountStatus::Deleted);
-                row.mirror_pending = Set(true);
-                row.version = Set(version);
-                master.update(row).await
+        self.decide(&actor, Step::Remove { id }).await
+    }
+
+    /// Brings a deleted user back, with the role of then. There is no way in any more but a new invitation, which is
+    /// sent; answers its link too. A user who is not deleted stays as he is, and there is no link.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without `admin.manage_users`, and where the role may do more than the actor.
+    pub async fn user_restore(&self, db: &TenantDb, id: Uuid) -> Result<(Outcome, Option<Invitation>)> {
+        let mut made = None;
+        let outcome = db
+            .mutate(async |unit| {
+                let before = unit.claim_deleted::<user::Entity>(id).await?;
+                if !before.is_deleted {
+                    return Ok(Outcome::written(id));
+                }
+                let (tenant_id, now) = (unit.actor().tenant_id, unit.now());
+                let role = match before.role_id {
+                    Some(role_id) => self.role_row(tenant_id, role_id).await.ok(),
+                    None => None,
+                };
+                let Some(role) = role else {
+                    let message = "The role of this user does not exist any more; restore the role first";
+                    return Err(Error::user(UserErrorCode::InvalidState, &["id"], message));
+                };
+                let change = user::ActiveModel {
+                    status: Set(UserStatus::Invited),
+                    role_name: Set(Some(role.name)),
+                    ..Default::default()
+                };
+                let record = unit.restore_by_rule::<user::Entity>(&before, change).await.map_err(at_id)?;
+                let invitation = self.draw_link(OneTimePurpose::Invite, now)?;
+                let tenant = self.tenant(tenant_id).await?;
+                queue_invitation(unit, &record, &tenant, &invitation).await?;
+                let step = Step::Admit {
+                    record: Box::new(record),
+                    role_id: role.id,
+                    hash: None,
+                    invitation: Some(invitation.clone()),
+                };
+                made = Some((self.decide(unit.actor(), step).await.map_err(at_id)?, invitation));
+                Ok(Outcome::written(id))
             })
-            .await
+            .await;
+        self.forget(Some(db.actor().tenant_id));
+        let outcome = outcome?;
+        let Some((account, invitation)) = made else { return Ok((outcome, None)) };
+        self.told(&[account]).await;
+        Ok((outcome, Some(invitation)))
     }
 
     /// A role of the tenant.
@@ -455,32 +413,6 @@ impl Identity {
             .filter(role::Column::DeletedAt.is_null());
         self.master().one(query).await?.ok_or_else(no_role)
     }
-}
-
-/// The status that an account takes; none when it has it already.
-fn next_status(account: &account::Model, wanted: UserStatus) -> Result<Option<AccountStatus>> {
-    let refuse = |message: &str| Err(Error::user(UserErrorCode::InvalidState, &["input", "status"], message));
-    match (wanted, account.status) {
-        (UserStatus::Disabled, AccountStatus::Disabled)
-        | (UserStatus::Active, AccountStatus::Active)
-        | (UserStatus::Invited, AccountStatus::Invited) => Ok(None),
-        (UserStatus::Disabled, _) => Ok(Some(AccountStatus::Disabled)),
-        (UserStatus::Active, AccountStatus::Disabled) if account.password_hash.is_none() => {
-            Ok(Some(AccountStatus::Invited))
-        }
-        (UserStatus::Active, AccountStatus::Disabled) => Ok(Some(AccountStatus::Active)),
-        (UserStatus::Active, _) => refuse("This user has not accepted the invitation yet"),
-        (UserStatus::Invited, _) => refuse("A user becomes INVITED by an invitation alone"),
-    }
-}
-
-/// An account of the tenant, locked.
-pub(super) async fn account_in(unit: &mut MasterUnit, tenant_id: Uuid, id: Uuid) -> Result<account::Model> {
-    let query = account::Entity::find_by_id(id)
-        .filter(account::Column::TenantId.eq(tenant_id))
-        .filter(account::Column::Status.ne(AccountStatus::Deleted))
-        .lock_exclusive();
-    unit.one(query).await?.ok_or(Error::NotFound)
 }
 
 /// A manager is another user of the tenant, and nobody stands above himself.
@@ -520,13 +452,12 @@ pub(super) async fn queue_invitation(
     unit.queue_email(&record.email, "invitation", variables).await.map(|_| ())
 }
 
-fn no_role() -> Error {
-    Error::user(UserErrorCode::NotFound, &["input", "roleId"], "there is no such role")
-}
-
-fn taken(error: Error) -> Error {
+/// What is wrong with bringing a user back is wrong with no value of an input.
+fn at_id(error: Error) -> Error {
     match error {
-        Error::Conflict(_) => Error::user(UserErrorCode::Taken, &["input", "email"], "this email is taken"),
+        Error::User(errors) => Error::User(
+            errors.into_iter().map(|error| UserError { field: Some(vec!["id".to_owned()]), ..error }).collect(),
+        ),
         other => other,
     }
 }

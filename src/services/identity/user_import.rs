@@ -1,13 +1,13 @@
 //! Users by the hundred, within the unit of work of an import.
 
-use entity::{master::account, tenant::user};
+use entity::tenant::user;
 use uuid::Uuid;
 
-use super::{Identity, NewUser, UserChange, mirror::Mirrored, user::MANAGE_USERS};
+use super::{Identity, NewUser, UserChange, decision::Step, mirror::Mirrored, user::MANAGE_USERS};
 use crate::{data::Unit, error::Result};
 
 /// A user's account that was changed while the unit is not committed yet: [`Identity::imported`] takes it afterwards.
-pub struct Untold(account::Model);
+pub struct Untold(Mirrored);
 
 impl Identity {
     /// Makes a user within a unit. In a rehearsal the unit is taken back, and no account is made.
@@ -21,8 +21,9 @@ impl Identity {
         rehearsal: bool,
     ) -> Result<(user::Model, Option<Untold>)> {
         unit.actor().require(MANAGE_USERS)?;
-        let (user, account, _) = self.invite(unit, new, None, rehearsal).await?;
-        Ok((user, account.map(Untold)))
+        let (user, step, _) = self.invite(unit, new, None).await?;
+        let step = Some(step).filter(|_| !rehearsal);
+        Ok((user, self.import_step(unit, step).await?))
     }
 
     /// Changes a user within a unit, as [`Identity::user_import`] makes one.
@@ -36,8 +37,16 @@ impl Identity {
         change: &UserChange,
         rehearsal: bool,
     ) -> Result<(user::Model, Option<Untold>)> {
-        let (user, account) = self.change_user(unit, id, None, change, rehearsal).await?;
-        Ok((user, account.map(Untold)))
+        let (user, step) = self.change_user(unit, id, None, change, rehearsal).await?;
+        let step = step.filter(|_| !rehearsal);
+        Ok((user, self.import_step(unit, step).await?))
+    }
+
+    async fn import_step(&self, unit: &Unit, step: Option<Step>) -> Result<Option<Untold>> {
+        match step {
+            Some(step) => self.decide(unit.actor(), step).await.map(Untold).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Finishes what a unit changed of accounts, now that it is committed.
@@ -46,7 +55,6 @@ impl Identity {
             return;
         }
         self.forget(Some(tenant_id));
-        let rows: Vec<Mirrored> = untold.iter().map(|untold| Mirrored::Account(untold.0.clone())).collect();
-        self.told(&rows).await;
+        self.told(untold.iter().map(|untold| &untold.0)).await;
     }
 }

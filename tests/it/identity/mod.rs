@@ -6,6 +6,8 @@ mod guards;
 mod journal;
 mod passwords;
 mod provisioning;
+mod registry;
+mod restore;
 mod revocation;
 mod sessions;
 mod users;

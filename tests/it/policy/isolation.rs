@@ -759,17 +759,20 @@ async fn hidden_in_mutations(
         }
         // It is done with nothing but own ids: what is refused below is refused for the one that is not.
         let ids = world::fresh(surface, session, root, own, own).await;
-        let accepted = match world::perform(surface, session, root, &ids, Some("DONE")).await {
-            Ok((arguments, _)) => json!(arguments).to_string(),
-            Err(error) => {
-                wrong.push(format!("{} with own ids: {error:.500}", root.name));
-                continue;
-            }
-        };
+        let accepted =
+            match world::perform(surface, session, root, &ids, Some(&format!("DONE-{:08x}", rand::random::<u32>())))
+                .await
+            {
+                Ok((arguments, _)) => json!(arguments).to_string(),
+                Err(error) => {
+                    wrong.push(format!("{} with own ids: {error:.500}", root.name));
+                    continue;
+                }
+            };
         // The same once more, to a record of its own.
         let again = world::fresh(surface, session, root, own, own).await;
         let record = surface.record_of(&root.name).unwrap_or_default();
-        let mut accepted = accepted.replace("DONE", "AGAIN").replace("done@", "again@");
+        let mut accepted = accepted.replace("DONE", "AGAIN").replace("done-", "again-");
         if let Some((before, now)) = ids.get(&record).zip(again.get(&record)) {
             accepted = accepted.replace(before, now);
         }

@@ -319,7 +319,10 @@ impl Surface {
         let ty = base(&input.ty.node);
         // What kind of record it is, and how likely a stage is to be won, must be said when one is made, even where a
         // change may leave it out.
-        let needed = (input.name.node == "type" && !self.values(ty).is_empty()) || input.name.node == "probability";
+        let named = |name: &str| input.name.node == name;
+        let needed = ((named("type") || named("scope")) && !self.values(ty).is_empty())
+            || named("probability")
+            || ty == "EmailAddress";
         (needed || matches!(ty, "String" | "ID" | "AddressInput" | "MoneyInput")) && input.name.node != "id"
     }
 
