@@ -84,6 +84,11 @@ pub enum Scope {
     Owned,
     /// All of them: what everybody refers to, such as products.
     Reference,
+    /// Those that the actor did: entries of the audit log.
+    DoneBy {
+        /// The column that holds the id of who did it.
+        column: &'static str,
+    },
     /// Those whose parent is in scope: lines, comments, history.
     Child {
         /// The column that holds the parent's id.

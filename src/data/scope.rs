@@ -56,7 +56,8 @@ fn rows(meta: &RecordMeta, actor: &Actor, alias: &str, deleted: Deleted, checked
     }
     match meta.scope {
         Scope::Reference => rows,
-        Scope::Owned if actor.scope == DataScope::All => rows,
+        Scope::Owned | Scope::DoneBy { .. } if actor.scope == DataScope::All => rows,
+        Scope::DoneBy { column: own } => rows.add(column(alias, own).eq(actor.user_id)),
         Scope::Owned => rows.add(
             Condition::any()
                 .add(column(alias, "owner_id").eq(actor.user_id))

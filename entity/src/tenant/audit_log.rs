@@ -67,7 +67,7 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Record for Entity {
     const NAME: &'static str = "audit_log";
     const MODULE: &'static str = "audit";
-    const SCOPE: Scope = Scope::Reference;
+    const SCOPE: Scope = Scope::DoneBy { column: "actor_id" };
 
     fn relations() -> Vec<Link> {
         vec![one::<user::Entity>("actor", "actor_id")]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What was done to a record, by whom. Entries are numbered without gaps and chained by their hashes. Needs
-/// `audit.read`.
+/// `audit.read`; with the scope OWN one sees what one did oneself.
 #[derive(SimpleObject, Deserialize, Default)]
 #[graphql(complex)]
 #[serde(default)]
@@ -49,14 +49,14 @@ pub struct AuditLog {
 crate::object! {
     AuditLog for audit_log;
     values { actor_kind: ActorKind }
-    needs { sequence: ["seq"], record_id: ["record_type", "record_id"], changes: ["changes"] }
+    needs { seq: ["seq"], record_id: ["record_type", "record_id"], changes: ["changes"] }
     relations {
         /// The user who did it, or whose API key did; null for the platform itself. Needs `users.read`.
         one actor: User,
     }
     methods {
         /// Its number in the tenant: without gaps, in the order of the commits. As text, since it may outgrow `Int`.
-        async fn sequence(&self) -> String {
+        async fn seq(&self) -> String {
             self.seq.to_string()
         }
 
@@ -66,7 +66,7 @@ crate::object! {
         }
 
         /// Every field that changed: `{"field": {"from": …, "to": …}}`. Of records that the actor may not read any more, too:
-        /// `audit.read` is the permission to see everything that was done.
+        /// `audit.read` is the permission to see everything that was done, with the scope OWN what one did oneself.
         async fn changes(&self) -> Json<Value> {
             Json(self.changes.clone())
         }

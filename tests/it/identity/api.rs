@@ -300,7 +300,7 @@ on_both_engines! {
         let log = "query($id: ID!) {
             auditLogs(where: { recordId: { eq: $id } }, orderBy: [{ field: SEQ, direction: DESC }]) {
                 totalCount pageInfo { hasNextPage }
-                nodes { sequence action recordType recordId recordVersion actorKind changes hash actor { id name } }
+                nodes { id seq action recordType recordId recordVersion actorKind changes hash actor { id name } }
             }
         }";
         let log = tenant.admin.data(log, json!({ "id": id })).await["auditLogs"].clone();
@@ -311,8 +311,8 @@ on_both_engines! {
         assert_eq!(newest["actor"], json!({ "id": tenant.agent.user_id, "name": "Ann Agent" }));
         assert_eq!(newest["hash"].as_str().unwrap().len(), 64);
         let (a, b): (i64, i64) = (
-            log["nodes"][1]["sequence"].as_str().unwrap().parse().unwrap(),
-            newest["sequence"].as_str().unwrap().parse().unwrap(),
+            log["nodes"][1]["seq"].as_str().unwrap().parse().unwrap(),
+            newest["seq"].as_str().unwrap().parse().unwrap(),
         );
         assert_eq!(b, a + 1);
         let system = "{ auditLogs(first: 1, where: { actorKind: { eq: SYSTEM } }) { nodes { actor { id } } } }";
@@ -320,6 +320,18 @@ on_both_engines! {
         for session in [&tenant.manager, &tenant.agent, &tenant.viewer] {
             assert_eq!(session.send("{ auditLogs { totalCount } }", json!({})).await.codes(), ["FORBIDDEN"]);
         }
+        // With the scope OWN: what one did oneself.
+        let permissions = ["audit.read", "customers.read", "customers.write"];
+        let own = app.user_scoped(&tenant, "Otto Own", &permissions, rapport::auth::DataScope::Own).await;
+        own.mutate(
+            "mutation { customerCreate(input: { name: \"Mine\" }) { customer { id } userErrors { code } } }",
+            json!({}),
+        ).await;
+        let seen = own.data("{ auditLogs { totalCount nodes { action recordType } } }", json!({})).await;
+        let mine = json!({ "totalCount": 1, "nodes": [{ "action": "created", "recordType": "customer" }] });
+        assert_eq!(seen["auditLogs"], mine);
+        let other = json!({ "id": newest["id"] });
+        assert_eq!(own.data("query($id: ID!) { auditLog(id: $id) { id } }", other).await["auditLog"], Value::Null);
     }
 
     async fn passwords_are_changed_and_reset(app: TestApp) {

@@ -309,7 +309,7 @@ fn is_scoped(record: &str) -> bool {
 
 fn scoped(meta: &RecordMeta) -> bool {
     match meta.scope {
-        Scope::Owned => true,
+        Scope::Owned | Scope::DoneBy { .. } => true,
         Scope::Reference => false,
         Scope::Child { parent, .. } => scoped(parent()),
     }
