@@ -60,10 +60,7 @@ impl App {
         let tenants = tenants(config, clock).await?;
         let identity = Identity::new(identity_settings(config), tenants, seeds())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
-        let mut builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone()));
-        if !config.server.introspection {
-            builder = builder.disable_introspection();
-        }
+        let builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone()));
         Ok(Self(Arc::new(Inner {
             identity,
             schema: builder.finish(),
@@ -317,6 +314,7 @@ fn limits(config: &Config) -> Limits {
         root_fields: u64::from(limits.root_fields),
         tokens: limits.tokens as usize,
         directives: limits.directives as usize,
+        introspection: config.server.introspection,
         ..Limits::default()
     }
 }

@@ -117,12 +117,17 @@ impl Error {
 
 impl From<DbErr> for Error {
     /// PostgreSQL takes no text with a NUL character, not even to compare with: nothing that it stores has one, and
-    /// whoever sends one cannot mean it (SQLSTATE 22021).
+    /// whoever sends one cannot mean it (SQLSTATE 22021). Of two transactions that wait for each other it ends one (40P01),
+    /// which can be tried again.
     fn from(error: DbErr) -> Self {
-        if let DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause)) = &error
-            && cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "22021")
-        {
-            return Self::BadInput("a text holds a NUL character".to_owned());
+        if let DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause)) = &error {
+            match cause.as_database_error().and_then(|error| error.code()).as_deref() {
+                Some("22021") => return Self::BadInput("a text holds a NUL character".to_owned()),
+                Some("40001" | "40P01") => {
+                    return Self::Conflict("this clashed with another change at the same moment; try again".to_owned());
+                }
+                _ => {}
+            }
         }
         Self::Internal(Box::new(error))
     }

@@ -8,6 +8,7 @@
 //! standard error output. Passwords are never arguments: they come from a file or the standard input. The exit
 //! codes are [`Exit`]'s, and `docs/operations.md` lists them.
 
+pub mod admin;
 pub mod demo;
 pub mod doctor;
 pub mod failure;
@@ -94,6 +95,8 @@ pub enum Command {
     Tenant(tenant::Args),
     /// Make users of a tenant
     User(user::Args),
+    /// Make platform administrators, who manage tenants through the API
+    Admin(admin::Args),
     /// Read records from a CSV file of any size
     Import(Box<import::Args>),
     /// Check the settings and this machine, and say how to mend what is wrong
@@ -151,6 +154,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::User(args) => {
             let config = logged(global)?;
             user::run(&args, async |args, password| platform::create_user(&config, args, password).await).await
+        }
+        Command::Admin(args) => {
+            let config = logged(global)?;
+            admin::run(&args, async |args, password| platform::create_admin(&config, args, &password).await).await
         }
         Command::Import(args) => {
             let config = logged(global)?;

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
 
 use super::{
-    Failure,
+    Failure, admin,
     demo::{
         self,
         folder::{Folder, Found},
@@ -406,6 +406,16 @@ pub async fn create_user(config: &Config, args: &user::Create, password: Option<
         status: status.to_owned(),
         invitation: link.map(invitation),
     })
+}
+
+/// Makes a platform administrator.
+///
+/// # Errors
+/// When the address is taken, or it or the password cannot be used.
+pub async fn create_admin(config: &Config, args: &admin::Create, password: &Secret) -> Result<admin::Admin> {
+    let app = open(config).await?;
+    let id = app.identity().platform_admin_create(&args.email, password.expose()).await?;
+    Ok(admin::Admin { id: ids::encode("platform_admin", id), email: args.email.trim().to_owned() })
 }
 
 /// Imports a file into a tenant, as the platform.

@@ -82,7 +82,11 @@ impl Compiler<'_> {
             Value::String(Some(text)) => text,
             _ => String::new(),
         };
-        let holds = |part: String| left.clone().like(LikeExpr::new(part).escape('\\'));
+        // A text without a shadow is compared letter for letter, on both engines; LIKE is not.
+        let exact = of.kind == Kind::Text && of.folded.is_none();
+        let holds = || {
+            if exact { self.holds(left.clone(), text()) } else { like(left.clone(), format!("%{}%", escaped(&text()))) }
+        };
         let or_null = |test: Expr| {
             let any = SqlCondition::any().add(test);
             if of.nullable { any.add(left.clone().is_null()) } else { any }
@@ -111,8 +115,8 @@ impl Compiler<'_> {
             Operator::NotIn => or_null(left.clone().is_not_in(padded(of, values))),
             Operator::Contains if of.kind == Kind::Json => all(self.json_holds(left.clone(), right())),
             Operator::NotContains if of.kind == Kind::Json => or_null(self.json_holds(left.clone(), right()).not()),
-            Operator::Contains => all(holds(format!("%{}%", escaped(&text())))),
-            Operator::NotContains => or_null(holds(format!("%{}%", escaped(&text()))).not()),
+            Operator::Contains => all(holds()),
+            Operator::NotContains => or_null(holds().not()),
             Operator::StartsWith => {
                 let prefix = text();
                 let mut range = SqlCondition::all();
@@ -121,10 +125,33 @@ impl Compiler<'_> {
                 }
                 not_null(range.add(left.clone().gte(prefix)))
             }
-            Operator::EndsWith => all(holds(format!("%{}", escaped(&text())))),
+            Operator::EndsWith if exact => all(self.ends_with(left.clone(), text())),
+            Operator::EndsWith => all(like(left.clone(), format!("%{}", escaped(&text())))),
             Operator::IsEmpty => empty(),
             Operator::IsNotEmpty => empty().not(),
         }
+    }
+
+    /// Whether a text holds another, letter for letter.
+    fn holds(&self, whole: Expr, part: String) -> Expr {
+        let name = match self.dialect {
+            Dialect::Sqlite => "instr",
+            Dialect::Postgres => "strpos",
+        };
+        Expr::FunctionCall(Func::cust(name).arg(whole).arg(part)).gt(0)
+    }
+
+    /// Whether a text ends with another, letter for letter.
+    fn ends_with(&self, whole: Expr, end: String) -> Expr {
+        if end.is_empty() {
+            return whole.is_not_null();
+        }
+        let length = i32::try_from(end.chars().count()).unwrap_or(i32::MAX);
+        let tail = match self.dialect {
+            Dialect::Sqlite => Func::cust("substr").arg(whole).arg(-length),
+            Dialect::Postgres => Func::cust("right").arg(whole).arg(length),
+        };
+        Expr::FunctionCall(tail).eq(end)
     }
 
     /// Whether a JSON array of texts holds a text.
@@ -192,6 +219,10 @@ fn padded(of: &Column, values: &[Value]) -> Vec<Value> {
         list.resize(list.len().next_power_of_two(), last);
     }
     list
+}
+
+fn like(text: Expr, pattern: String) -> Expr {
+    text.like(LikeExpr::new(pattern).escape('\\'))
 }
 
 /// `text` with the wildcards of LIKE made literal.

@@ -28,6 +28,8 @@ crate::tenant_table! {
         /// The part of the organisation.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub department: Option<String>,
+        /// `department` folded.
+        pub department_folded: Option<String>,
         /// The e-mail address.
         #[sea_orm(column_type = "String(StringLen::N(254))", nullable)]
         pub email: Option<String>,

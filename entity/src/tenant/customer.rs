@@ -54,6 +54,8 @@ crate::tenant_table! {
         /// The web site, an absolute http or https URL.
         #[sea_orm(column_type = "String(StringLen::N(500))", nullable)]
         pub website: Option<String>,
+        /// `website` folded.
+        pub website_folded: Option<String>,
         /// The e-mail address for general matters.
         #[sea_orm(column_type = "String(StringLen::N(254))", nullable)]
         pub email: Option<String>,
@@ -75,6 +77,8 @@ crate::tenant_table! {
         /// Street and number.
         #[sea_orm(column_type = "String(StringLen::N(200))", nullable)]
         pub address_street: Option<String>,
+        /// `address_street` folded.
+        pub address_street_folded: Option<String>,
         /// Town.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub address_city: Option<String>,
@@ -83,6 +87,8 @@ crate::tenant_table! {
         /// State, province or region.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub address_region: Option<String>,
+        /// `address_region` folded.
+        pub address_region_folded: Option<String>,
         /// Postal code.
         #[sea_orm(column_type = "String(StringLen::N(20))", nullable)]
         pub address_postal_code: Option<String>,

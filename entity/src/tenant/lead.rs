@@ -89,6 +89,8 @@ crate::tenant_table! {
         /// Why it was disqualified.
         #[sea_orm(column_type = "String(StringLen::N(500))", nullable)]
         pub disqualified_reason: Option<String>,
+        /// `disqualified_reason` folded.
+        pub disqualified_reason_folded: Option<String>,
         /// How promising it is.
         pub rating: Option<LeadRating>,
         /// How promising it is, from 0 to 100.

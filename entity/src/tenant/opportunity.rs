@@ -57,6 +57,8 @@ crate::tenant_table! {
         /// Why it was lost.
         #[sea_orm(column_type = "String(StringLen::N(500))", nullable)]
         pub lost_reason: Option<String>,
+        /// `lost_reason` folded.
+        pub lost_reason_folded: Option<String>,
         /// Where it came from.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub source: Option<String>,
@@ -65,6 +67,8 @@ crate::tenant_table! {
         /// What to do next.
         #[sea_orm(column_type = "String(StringLen::N(500))", nullable)]
         pub next_step: Option<String>,
+        /// `next_step` folded.
+        pub next_step_folded: Option<String>,
         /// The user responsible.
         pub owner_id: Uuid,
         /// The id in the integrator's own system, unique where present.

@@ -34,6 +34,8 @@ crate::tenant_table! {
         /// What the person does.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub job_title: Option<String>,
+        /// `job_title` folded.
+        pub job_title_folded: Option<String>,
         /// Whom the person reports to.
         pub manager_id: Option<Uuid>,
         /// Whether the person can log in.
@@ -43,6 +45,8 @@ crate::tenant_table! {
         /// The role's name.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub role_name: Option<String>,
+        /// `role_name` folded.
+        pub role_name_folded: Option<String>,
         /// The id in the integrator's own system, unique where present.
         #[sea_orm(column_type = "String(StringLen::N(100))", nullable)]
         pub external_reference: Option<String>,

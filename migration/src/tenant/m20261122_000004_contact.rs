@@ -27,6 +27,7 @@ impl MigrationTrait for Migration {
                 text_null("job_title"),
                 text_null("job_title_folded"),
                 text_null("department"),
+                text_null("department_folded"),
                 text_null("email"),
                 text_null("email_folded"),
                 text_null("phone"),

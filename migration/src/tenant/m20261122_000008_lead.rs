@@ -40,6 +40,7 @@ impl MigrationTrait for Migration {
                 text_null("source_folded"),
                 text("status"),
                 text_null("disqualified_reason"),
+                text_null("disqualified_reason_folded"),
                 text_null("rating"),
                 integer_null("score"),
                 big_integer_null("budget"),

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use entity::record::{Record, RecordMeta};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, QueryFilter, QuerySelect,
-    sea_query::{Alias, Condition, Expr, ExprTrait, LockType, Query},
+    sea_query::{Alias, Condition, Expr, ExprTrait, Func, LockType, Query},
 };
 use uuid::Uuid;
 
 use super::{Change, Unit, set};
 use crate::{
     auth::Actor,
+    condition::sql::Dialect,
     data::{Deleted, scope},
     error::{Error, Result},
 };
@@ -55,6 +56,20 @@ impl Unit {
     /// When the database fails.
     pub async fn keep_row<R: Record>(&self, id: Uuid) -> Result<Option<R::Model>> {
         Ok(self.locked::<R>(with_id::<R>(id), LockType::Share, Deleted::Hidden).await?.pop())
+    }
+
+    /// Waits for every other unit that is here under the same name, until it ends: for rules over rows that no one of the
+    /// units alone would lock. SQLite has one writer, so there it is always so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn one_at_a_time(&self, name: &str) -> Result<()> {
+        if self.db.dialect() == Dialect::Postgres {
+            let lock = Func::cust("pg_advisory_xact_lock").arg(Func::cust("hashtext").arg(name));
+            self.db.counted();
+            self.tx.query_one(&Query::select().expr(lock).to_owned()).await?;
+        }
+        Ok(())
     }
 
     /// All rows of the tenant that meet the condition, locked until the unit ends.

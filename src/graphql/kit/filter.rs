@@ -185,10 +185,10 @@ const OPERATORS: &[(&str, Operator, &str)] = &[
     ("lte", Operator::LessOrEqual, "Is this, or less or earlier."),
     ("in", Operator::In, "Is one of these; at most 100."),
     ("notIn", Operator::NotIn, "Is none of these, at most 100; records without a value are included."),
-    ("contains", Operator::Contains, "Holds this text, whatever its case and accents."),
+    ("contains", Operator::Contains, "Holds this text."),
     ("notContains", Operator::NotContains, "Does not hold this text; records without a value are included."),
-    ("startsWith", Operator::StartsWith, "Begins with this text, whatever its case and accents."),
-    ("endsWith", Operator::EndsWith, "Ends with this text, whatever its case and accents."),
+    ("startsWith", Operator::StartsWith, "Begins with this text."),
+    ("endsWith", Operator::EndsWith, "Ends with this text."),
     ("has", Operator::Contains, "Has this value among its values."),
     ("hasNot", Operator::NotContains, "Does not have this value among its values."),
 ];
@@ -238,7 +238,11 @@ fn filter_type(registry: &mut Registry, field: &Field) -> String {
             <MoneyInput as InputType>::create_type_info(registry);
             ("MoneyFilter".to_owned(), "MoneyInput".to_owned(), "an amount; only amounts in the same currency compare")
         }
-        (Kind::Text, _) => ("StringFilter".to_owned(), "String".to_owned(), "a text, whatever its case and accents"),
+        (Kind::Text, _) if field.column.folded.is_some() => {
+            ("StringFilter".to_owned(), "String".to_owned(), "a text, whatever its case and accents")
+        }
+        // References, numbers of telephones, long texts.
+        (Kind::Text, _) => ("ExactStringFilter".to_owned(), "String".to_owned(), "a text, letter for letter"),
     };
     if !registry.types.contains_key(&name) {
         let mut fields = IndexMap::new();

@@ -85,6 +85,8 @@ pub struct Limits {
     pub introspection_depth: u32,
     /// Lists that may be selected below `__schema` and `__type`.
     pub introspection_lists: u64,
+    /// Whether the schema may be asked for: by introspection, and by `_service` as a federation's router does.
+    pub introspection: bool,
     /// Parsed documents that are kept.
     pub cache_entries: usize,
     /// The memory that they may take, about.
@@ -111,6 +113,7 @@ impl Default for Limits {
             variable_values: 1_000_000,
             introspection_depth: 20,
             introspection_lists: 30,
+            introspection: true,
             cache_entries: 1_000,
             cache_bytes: 64 * 1024 * 1024,
         }

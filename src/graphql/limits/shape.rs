@@ -160,6 +160,10 @@ impl<'a> Walk<'a> {
                     }
                     let name = field.name.node.as_str();
                     let enters = matches!(name, "__schema" | "__type");
+                    if !self.limits.introspection && (enters || name == "_service") {
+                        let message = "this server does not answer what its schema is";
+                        return Err(Refusal::new("INTROSPECTION_DISABLED", message, [field.name.pos]));
+                    }
                     let mut child = self.set(&field.selection_set.node, level + 1, introspecting || enters)?;
                     child.selections = child.selections.saturating_add(1);
                     child.width = 1;

@@ -385,6 +385,12 @@ impl Identity {
                     role_name: Set(Some(role.name)),
                     ..Default::default()
                 };
+                // Whoever stands above him may have been deleted as well, or have come to stand below him.
+                if let Some(manager_id) = before.manager_id
+                    && unit.any_row::<user::Entity>(manager_id).await?.is_some()
+                {
+                    check_manager(unit, id, Some(manager_id)).await.map_err(at_id)?;
+                }
                 let record = unit.restore_by_rule::<user::Entity>(&before, change).await.map_err(at_id)?;
                 let invitation = self.draw_link(OneTimePurpose::Invite, now)?;
                 let tenant = self.tenant(tenant_id).await?;
@@ -415,8 +421,12 @@ impl Identity {
     }
 }
 
-/// A manager is another user of the tenant, and nobody stands above himself.
+/// A manager is another user of the tenant, and nobody stands above himself. Two changes at the same moment that are each
+/// allowed could together make a circle, so one waits for the other.
 async fn check_manager(unit: &mut Unit, id: Uuid, manager_id: Option<Uuid>) -> Result<()> {
+    if manager_id.is_some() {
+        unit.one_at_a_time("user.manager").await?;
+    }
     let refuse = |code, message: &str| Err(Error::user(code, &["input", "managerId"], message));
     let (mut next, mut line) = (manager_id, 0);
     while let Some(above) = next {

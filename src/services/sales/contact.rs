@@ -20,6 +20,7 @@ use crate::{
 impl Rules for Entity {
     async fn before_insert(unit: &mut Unit, new: &mut contact::ActiveModel) -> Result<()> {
         if let ActiveValue::Set(customer) = new.customer_id {
+            one_at_a_time(unit, customer).await?;
             match primary_of(unit, customer).await? {
                 None => new.is_primary = Set(true),
                 Some(_) if new.is_primary == Set(true) => demote(unit, customer, None).await?,
@@ -37,6 +38,9 @@ impl Rules for Entity {
             ActiveValue::Set(customer) if customer != before.customer_id => Some(customer),
             _ => None,
         };
+        if change.is_primary.is_set() || moved_to.is_some() {
+            one_at_a_time(unit, moved_to.unwrap_or(before.customer_id)).await?;
+        }
         match moved_to {
             Some(customer) => match primary_of(unit, customer).await? {
                 None => change.is_primary = Set(true),
@@ -81,6 +85,11 @@ impl Rules for Entity {
         }
         Ok(())
     }
+}
+
+/// Of two first contacts at the same moment only one becomes primary.
+async fn one_at_a_time(unit: &Unit, customer: Uuid) -> Result<()> {
+    unit.one_at_a_time(&format!("contact.is_primary {customer}")).await
 }
 
 fn of_customer(customer: Uuid) -> Condition {

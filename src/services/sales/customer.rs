@@ -49,6 +49,16 @@ impl Rules for Entity {
     }
 
     async fn after_write(unit: &mut Unit, before: Option<&customer::Model>, after: &customer::Model) -> Result<()> {
+        // While it was deleted, those above it may have come to stand below it.
+        if let (Some(parent), true) = (after.parent_id, before.is_some_and(|before| before.is_deleted)) {
+            check_hierarchy(unit, Some(after.id), parent).await.map_err(|error| match error {
+                Error::User(_) => {
+                    let message = "Its parent has come to stand below it; change the parent's parent first";
+                    Error::user(UserErrorCode::InvalidState, &["id"], message)
+                }
+                other => other,
+            })?;
+        }
         if before.is_some_and(|before| before.owner_id != after.owner_id) {
             unit.raise::<Self>("owner_changed", after.id);
         }
@@ -68,7 +78,10 @@ fn check_numbers(row: &customer::ActiveModel) -> Result<()> {
 }
 
 /// Walks up from the parent that is to be: it must not come back to the customer, nor go on for ever.
-async fn check_hierarchy(unit: &Unit, customer: Option<Uuid>, parent: Uuid) -> Result<()> {
+///
+/// Two changes at the same moment that are each allowed could together make a circle, so one waits for the other.
+async fn check_hierarchy(unit: &mut Unit, customer: Option<Uuid>, parent: Uuid) -> Result<()> {
+    unit.one_at_a_time("customer.parent").await?;
     let refuse = |message: &str| Err(Error::user(UserErrorCode::Invalid, &["input", "parentId"], message));
     let mut next = Some(parent);
     for _ in 0..DEEPEST {

@@ -131,9 +131,21 @@ async fn lifetime(engine: Engine) {
     std::fs::write(shell.path().join("password"), "correct horse battery staple\n").unwrap();
     let user = ["user", "create", "bob@acme.example", "--tenant", &id, "--password-file", "password"];
     assert_eq!(shell.json(&user)["status"], "ACTIVE");
+    let invited = shell.json(&["user", "create", "eve@acme.example", "--tenant", "acme", "--role", "Viewer"]);
+    assert_eq!((&invited["status"], &invited["role"]), (&"INVITED".into(), &"Viewer".into()));
+    let link = invited["invitation"]["link"].as_str().unwrap();
+    assert!(link.contains("/invitation?token="), "{link}");
+    let (code, said, _) = shell.run(&["user", "create", "max@acme.example", "--tenant", "acme"]);
+    assert!(code == 0 && said.contains("good once and until") && said.contains("/invitation?token="), "{said}");
     let (code, _, said) = shell.run(&["user", "create", "bob@acme.example", "--tenant", "nobody"]);
     assert_eq!(code, 1);
     assert!(said.contains("there is no tenant nobody"), "{said}");
+
+    // Who manages tenants through the API.
+    let admin = ["admin", "create", "ops@example.com", "--password-file", "password"];
+    assert!(shell.json(&admin)["id"].as_str().unwrap().starts_with("platform_admin_"));
+    let (code, _, said) = shell.run(&admin);
+    assert!(code == 1 && said.contains("this email is taken"), "{code} {said}");
 
     // A tenant that is placed elsewhere.
     let elsewhere = format!("sqlite://{}/elsewhere.db", shell.path().display());

@@ -13,6 +13,7 @@ mod isolation;
 mod live;
 mod logs;
 mod permission_matrix;
+mod platform_rights;
 mod records;
 mod source;
 mod statements;

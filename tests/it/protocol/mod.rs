@@ -3,6 +3,7 @@
 mod audit;
 mod graphiql;
 mod http;
+mod introspection;
 mod limits;
 mod points;
 mod sse;

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{on_both_engines, support::Session};
+use crate::{
+    on_both_engines,
+    support::{Answer, Session},
+};
 
 const CREATE: &str = "mutation($input: CustomerCreateInput!) {
     customerCreate(input: $input) {
@@ -380,6 +383,113 @@ on_both_engines! {
         }
         let moved = tenant.admin.mutate(update, json!({ "id": bottom["id"], "parent": top["id"] })).await;
         assert_eq!(moved["customer"]["parent"]["name"], "Top");
+
+        // While one is deleted, what stood above it is put below what stood below it.
+        let id = |of: &Value| json!({ "id": of["id"] });
+        let delete = "mutation($id: ID!) { customerDelete(id: $id) { deletedId userErrors { code } } }";
+        let restore = "mutation($id: ID!) { customerRestore(id: $id) { customer { id } userErrors { code field } } }";
+        tenant.admin.mutate(update, json!({ "id": bottom["id"], "parent": middle["id"] })).await;
+        tenant.admin.mutate(delete, id(&middle)).await;
+        tenant.admin.mutate(update, json!({ "id": top["id"], "parent": bottom["id"] })).await;
+        let refused = tenant.admin.refused(restore, id(&middle)).await;
+        assert_eq!(refused, [("INVALID_STATE".to_owned(), vec!["id".to_owned()])]);
+        tenant.admin.mutate(update, json!({ "id": top["id"], "parent": null })).await;
+        tenant.admin.mutate(restore, id(&middle)).await;
+    }
+
+    /// Two that are put below each other at the same moment: one of them is refused, or told to try
+    /// again where the two waited for each other.
+    async fn two_at_once_make_no_cycle(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let update = "mutation($id: ID!, $parent: ID) {
+            customerUpdate(id: $id, input: { parentId: $parent }) { userErrors { code } }
+        }";
+        let manage = "mutation($id: ID!, $manager: ID) {
+            userUpdate(id: $id, input: { managerId: $manager }) { userErrors { code } }
+        }";
+        let refused = |mutation: &str, answers: &[Answer]| {
+            let done = |answer: &&Answer| {
+                assert!(answer.codes().iter().all(|code| *code == "CONFLICT"), "{:#}", answer.body);
+                answer.body["data"][mutation]["userErrors"] == json!([])
+            };
+            answers.len() - answers.iter().filter(done).count()
+        };
+        for round in 0..8 {
+            let a = create(&tenant.admin, json!({ "name": format!("A {round}") })).await;
+            let b = create(&tenant.admin, json!({ "name": format!("B {round}") })).await;
+            let (first, second) = tokio::join!(
+                tenant.admin.send(update, json!({ "id": a["id"], "parent": b["id"] })),
+                tenant.admin.send(update, json!({ "id": b["id"], "parent": a["id"] })),
+            );
+            assert_eq!(refused("customerUpdate", &[first, second]), 1, "customers, round {round}");
+            let (a, b) = (&tenant.agent.user_id, &tenant.colleague.user_id);
+            for user in [a, b] {
+                tenant.admin.data(manage, json!({ "id": user, "manager": null })).await;
+            }
+            let (first, second) = tokio::join!(
+                tenant.admin.send(manage, json!({ "id": a, "manager": b })),
+                tenant.admin.send(manage, json!({ "id": b, "manager": a })),
+            );
+            assert_eq!(refused("userUpdate", &[first, second]), 1, "users, round {round}");
+        }
+    }
+
+    /// Every text compares alike on both engines: what people write whatever its case and accents, the rest to the letter.
+    async fn text_compares_alike_on_both_engines(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        create(&tenant.admin, json!({
+            "name": "One", "website": "https://ACME.example/Team", "externalReference": "Ref-1ä",
+            "address": { "street": "Große Straße 1", "region": "Île-de-France" },
+        })).await;
+        let count = async |filter: Value| {
+            let query = "query($w: CustomerWhere) { customers(where: $w) { totalCount } }";
+            tenant.admin.data(query, json!({ "w": filter })).await["customers"]["totalCount"].as_i64().unwrap()
+        };
+        for (filter, expected) in [
+            (json!({ "website": { "contains": "acme.EXAMPLE/TEAM" } }), 1),
+            (json!({ "addressStreet": { "startsWith": "grosse" } }), 1),
+            (json!({ "addressRegion": { "eq": "ile-de-france" } }), 1),
+            (json!({ "addressRegion": { "endsWith": "FRANCE" } }), 1),
+            (json!({ "addressRegion": { "notContains": "FRANCE" } }), 0),
+            (json!({ "externalReference": { "eq": "Ref-1ä" } }), 1),
+            (json!({ "externalReference": { "eq": "ref-1ä" } }), 0),
+            (json!({ "externalReference": { "contains": "ef-" } }), 1),
+            (json!({ "externalReference": { "contains": "EF-" } }), 0),
+            (json!({ "externalReference": { "contains": "%" } }), 0),
+            (json!({ "externalReference": { "notContains": "EF-" } }), 1),
+            (json!({ "externalReference": { "notContains": "ef-" } }), 0),
+            (json!({ "externalReference": { "startsWith": "Ref" } }), 1),
+            (json!({ "externalReference": { "startsWith": "ref" } }), 0),
+            (json!({ "externalReference": { "endsWith": "1ä" } }), 1),
+            (json!({ "externalReference": { "endsWith": "1Ä" } }), 0),
+            (json!({ "externalReference": { "endsWith": "" } }), 1),
+            (json!({ "externalReference": { "endsWith": "a longer text than there is" } }), 0),
+            (json!({ "phone": { "notContains": "1" } }), 1),
+            (json!({ "not": { "phone": { "contains": "1" } } }), 1),
+        ] {
+            assert_eq!(count(filter.clone()).await, expected, "{filter}");
+        }
+    }
+
+    /// Each mutation of a document is a step under its key, and what is remembered is forgotten after a day.
+    async fn idempotency_by_steps_and_for_a_day(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let two = "mutation {
+            a: customerCreate(input: { name: \"A\" }) { customer { id } userErrors { code } }
+            b: customerCreate(input: { name: \"B\" }) { customer { id } userErrors { code } }
+        }";
+        let key = [("Idempotency-Key", "two-steps")];
+        let first = tenant.admin.send_with(two, json!({}), &key).await;
+        let again = tenant.admin.send_with(two, json!({}), &key).await;
+        assert_eq!(first.body["data"], again.body["data"]);
+        assert_ne!(first.body["data"]["a"]["customer"]["id"], first.body["data"]["b"]["customer"]["id"]);
+        let count = async |session: &Session| session.data("{ customers { totalCount } }", json!({})).await["customers"]["totalCount"].clone();
+        assert_eq!(count(&tenant.admin).await, 2);
+        app.clock.advance(chrono::TimeDelta::hours(24) + chrono::TimeDelta::seconds(1));
+        let admin = app.login("admin@acme.example", "acme").await;
+        let anew = admin.send_with(two, json!({}), &key).await;
+        assert_ne!(first.body["data"], anew.body["data"]);
+        assert_eq!(count(&admin).await, 4);
     }
 }
 

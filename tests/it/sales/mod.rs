@@ -1,6 +1,7 @@
 //! Whom the tenant does business with, and what about.
 
 mod activity;
+mod contact;
 mod customer;
 mod interaction;
 mod lead;
