@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::role;
+use super::{activity, api_key, contact, customer, interaction, lead, opportunity, role, ticket};
 use crate::record::{Record, Relation as Link, Scope, many, one};
 
 crate::value_set! {
@@ -63,6 +63,14 @@ impl Record for Entity {
             one::<Self>("manager", "manager_id"),
             many::<Self>("reports", "manager_id"),
             one::<role::Entity>("role", "role_id"),
+            many::<customer::Entity>("customers", "owner_id"),
+            many::<contact::Entity>("contacts", "owner_id"),
+            many::<lead::Entity>("leads", "owner_id"),
+            many::<opportunity::Entity>("opportunities", "owner_id"),
+            many::<ticket::Entity>("tickets", "owner_id"),
+            many::<activity::Entity>("activities", "owner_id"),
+            many::<interaction::Entity>("interactions", "owner_id"),
+            many::<api_key::Entity>("apiKeys", "owner_id"),
         ]
     }
 

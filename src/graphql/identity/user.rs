@@ -5,15 +5,22 @@ use chrono::{DateTime, Utc};
 use entity::tenant::user::UserStatus;
 use serde::Deserialize;
 
-use super::{identity, role::Role};
+use super::{api_key::ApiKey, identity, role::Role};
 use crate::{
     data::plan::Children,
-    graphql::kit::{
-        crud::{answer, bounded, bulk_answer, deleted},
-        db,
-        id::Id,
-        payload::{BulkErrorPolicy, DeletePayload},
-        scalars::EmailAddress,
+    graphql::{
+        kit::{
+            crud::{answer, bounded, bulk_answer, deleted},
+            db,
+            id::Id,
+            payload::{BulkErrorPolicy, DeletePayload},
+            scalars::EmailAddress,
+        },
+        sales::{
+            activity::Activity, contact::Contact, customer::Customer, interaction::Interaction, lead::Lead,
+            opportunity::Opportunity,
+        },
+        support::ticket::Ticket,
     },
     services::identity::{Access, NewUser, UserChange, UserUpsert, UserValues},
 };
@@ -58,6 +65,22 @@ crate::object! {
         many reports: User,
         /// What the person may do. Needs `roles.read`.
         one role: Role,
+        /// The customers that the person owns. Needs `customers.read`.
+        many customers: Customer,
+        /// The contacts that the person owns. Needs `contacts.read`.
+        many contacts: Contact,
+        /// The leads that the person owns. Needs `leads.read`.
+        many leads: Lead,
+        /// The deals that the person owns. Needs `opportunities.read`.
+        many opportunities: Opportunity,
+        /// The tickets that the person works on. Needs `tickets.read`.
+        many tickets: Ticket,
+        /// What the person has planned and done. Needs `activities.read`.
+        many activities: Activity,
+        /// What the person has noted of what happened. Needs `interactions.read`.
+        many interactions: Interaction,
+        /// The API keys that act for the person. Needs `api_keys.read`.
+        many api_keys: ApiKey,
         /// Who created it.
         one created_by: User,
         /// Who changed it last.
