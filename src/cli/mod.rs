@@ -134,7 +134,11 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => {
             let config = logged(global)?;
             serve::run(&args, config, async |config| {
-                let app = platform::open(&config).await?;
+                // A database that does not answer must not keep the process from stopping.
+                let app = tokio::select! {
+                    app = platform::open(&config) => app?,
+                    () = platform::told_to_stop() => return Ok(()),
+                };
                 platform::run_server(app, &config, || Ok(())).await
             })
             .await

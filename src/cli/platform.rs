@@ -181,7 +181,8 @@ async fn grow(config: &Config, growth: Growth, output: Output) -> Result<()> {
     Ok(())
 }
 
-async fn told_to_stop() {
+/// Resolves when the process is told to stop (SIGTERM, Ctrl-C).
+pub async fn told_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

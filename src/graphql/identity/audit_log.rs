@@ -1,6 +1,6 @@
 //! The audit log in the API. Module `audit`. It is read and never written.
 
-use async_graphql::{Context, Json, SimpleObject};
+use async_graphql::{Json, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::tenant::audit_log::ActorKind;
 use serde::Deserialize;
@@ -10,10 +10,7 @@ use uuid::Uuid;
 use super::user::User;
 use crate::{
     data::{ids, plan::Children},
-    graphql::{
-        kit::id::{AnyId, Id},
-        node::Node,
-    },
+    graphql::kit::id::Id,
 };
 
 /// What was done to a record, by whom. Entries are numbered without gaps and chained by their hashes. Needs
@@ -52,9 +49,7 @@ pub struct AuditLog {
 crate::object! {
     AuditLog for audit_log;
     values { actor_kind: ActorKind }
-    needs {
-        seq: ["seq"], record: ["record_type", "record_id"], record_id: ["record_type", "record_id"], changes: ["changes"],
-    }
+    needs { seq: ["seq"], record_id: ["record_type", "record_id"], changes: ["changes"] }
     relations {
         /// The user who did it, or whose API key did; null for the platform itself. Needs `users.read`.
         one actor: User,
@@ -65,14 +60,9 @@ crate::object! {
             self.seq.to_string()
         }
 
-        /// The record's id.
+        /// The record's id; `node` and `nodes` answer what it is now.
         async fn record_id(&self) -> async_graphql::ID {
             async_graphql::ID(ids::encode(&self.record_type, self.record_id))
-        }
-
-        /// The record as it is now; null when it was deleted, or when the actor does not see it.
-        async fn record(&self, ctx: &Context<'_>) -> Option<Node> {
-            Node::load(ctx, &AnyId { name: self.record_type.clone(), id: self.record_id }).await
         }
 
         /// Every field that changed: `{"field": {"from": …, "to": …}}`. Of records that the actor may not read any more, too:
