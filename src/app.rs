@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use crate::{
     auth::{
         access_token::{AccessTokenSettings, SigningKey},
+        connections::{Connection, Connections},
         password::PasswordSettings,
         throttle::{Limit, RateLimiter, ThrottleSettings},
     },
@@ -21,6 +22,7 @@ use crate::{
         identity::api_key,
         kit::{error::to_graphql, loader},
         limits::{Documents, Limits},
+        live::LiveSettings,
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
@@ -46,6 +48,7 @@ struct Inner {
     documents: Documents,
     /// What each tenant may spend over time, in points of cost.
     points: RateLimiter,
+    connections: Connections,
     master_url: String,
     show_statements: bool,
 }
@@ -60,7 +63,8 @@ impl App {
         let tenants = tenants(config, clock).await?;
         let identity = Identity::new(identity_settings(config), tenants, seeds())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
-        let builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone()));
+        let live = LiveSettings { backlog: config.limits.live_backlog };
+        let builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone())).data(live);
         Ok(Self(Arc::new(Inner {
             identity,
             schema: builder.finish(),
@@ -70,6 +74,10 @@ impl App {
                 config.limits.tenant_points,
                 config.limits.tenant_points_per_second,
                 TENANTS_COUNTED,
+            ),
+            connections: Connections::new(
+                config.limits.live_connections_per_user,
+                config.limits.live_connections_per_tenant,
             ),
             master_url: config.database.master().expose().to_owned(),
             show_statements: config.server.show_statements,
@@ -150,6 +158,16 @@ impl App {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Counts a socket or an event stream of the caller, for as long as the answer lives; of those who have not logged in
+    /// to a tenant, none.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when the caller or the tenant holds as many as allowed.
+    pub fn connect(&self, caller: &Caller) -> Result<Option<Connection>> {
+        let Some(Principal::Member(member)) = &caller.principal else { return Ok(None) };
+        self.0.connections.open(member.actor.tenant_id, member.actor.user_id).map(Some)
     }
 
     /// Runs a query or a mutation.

@@ -53,9 +53,14 @@ pub enum Error {
         /// When it is worth trying again.
         retry_after: Duration,
     },
-    /// The listener missed events.
-    #[error("events were missed: read again and subscribe anew")]
-    Resync,
+    /// A subscriber cannot be told what it missed, or not in this stream.
+    #[error("{message}")]
+    Resync {
+        /// What happened, and what to do about it.
+        message: String,
+        /// The number of the event after which the subscriber can resume; none when it has to begin anew.
+        cursor: Option<i64>,
+    },
     /// The deadline passed.
     #[error("the request took too long")]
     Timeout,
@@ -108,7 +113,7 @@ impl Error {
             Self::TenantSuspended => "TENANT_SUSPENDED",
             Self::TenantMigrating => "TENANT_MIGRATING",
             Self::Throttled { .. } => "THROTTLED",
-            Self::Resync => "RESYNC",
+            Self::Resync { .. } => "RESYNC",
             Self::Timeout => "TIMEOUT",
             Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }

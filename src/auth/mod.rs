@@ -8,6 +8,7 @@
 //! | [`access_token`] | who logged in, signed; never what they may do |
 //! | [`refresh`] | a copied refresh token ends the session as soon as both holders have gone on; a lost answer does not |
 //! | [`secret`] | what is stored of a refresh token, an API key or a link opens nothing |
+//! | [`connections`] | nobody holds more connections open than his share |
 //! | [`throttle`] | guessing is slow, and nobody can lock somebody else out |
 //!
 //! The way of a request: the bearer token is an access token or, when it begins with `rak_`, an API key. Either names
@@ -19,6 +20,7 @@
 
 pub mod access_token;
 pub mod actor;
+pub mod connections;
 pub mod password;
 pub mod permission;
 pub mod refresh;

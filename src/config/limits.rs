@@ -1,10 +1,10 @@
-//! `[limits]`: the bounds of one GraphQL document.
+//! `[limits]`: the bounds of one GraphQL document, of what a tenant may spend, and of subscribers.
 
 use serde::Deserialize;
 
 use super::problem::Problem;
 
-/// The bounds of one GraphQL document.
+/// What a request, a tenant and a subscriber may ask for.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -24,6 +24,12 @@ pub struct Limits {
     pub tenant_points: u32,
     /// How many points it gets back each second; 0: there is no limit.
     pub tenant_points_per_second: u32,
+    /// How many sockets and event streams a user may hold open on a node.
+    pub live_connections_per_user: u32,
+    /// How many sockets and event streams the users of a tenant together may hold open on a node.
+    pub live_connections_per_tenant: u32,
+    /// How many events a subscriber may be behind before it is sent away.
+    pub live_backlog: u32,
 }
 
 impl Limits {
@@ -56,6 +62,28 @@ impl Limits {
                 "limits.tenant_points_per_second",
                 format!("is {}", self.tenant_points_per_second),
                 "Write at most 1000000, or 0 for no limit.",
+            ));
+        }
+        for (setting, value) in [
+            ("limits.live_connections_per_user", self.live_connections_per_user),
+            ("limits.live_backlog", self.live_backlog),
+        ] {
+            if value == 0 {
+                problems.push(Problem::new(
+                    setting,
+                    "is 0, which would end every subscription",
+                    "Take the default by leaving it out.",
+                ));
+            }
+        }
+        if self.live_connections_per_tenant < self.live_connections_per_user {
+            problems.push(Problem::new(
+                "limits.live_connections_per_tenant",
+                format!(
+                    "is {}, less than limits.live_connections_per_user ({})",
+                    self.live_connections_per_tenant, self.live_connections_per_user
+                ),
+                "Raise it, or one user could not hold what limits.live_connections_per_user allows.",
             ));
         }
     }

@@ -1,6 +1,6 @@
 //! What was committed, for listeners in this process. It is a hint to look, not the truth: that is in the outbox.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
@@ -17,7 +17,7 @@ pub struct Event {
     /// `{record}.{event}`, such as `customer.created`.
     pub name: String,
     /// The stem of the record's type.
-    pub record_type: &'static str,
+    pub record_type: Cow<'static, str>,
     /// The record.
     pub record_id: Uuid,
     /// Who did it; nil is the platform.

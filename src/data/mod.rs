@@ -18,6 +18,7 @@
 //! | `idempotency` | an operation that is sent twice happens once |
 //! | `import` | what an import asks in batches, and how far it has come |
 //! | `feed` | what was committed, for listeners in this process |
+//! | `outbox` | every event by its number, for subscribers |
 //! | `ids`, `money`, `value` | ids, amounts and values, the same on both engines |
 
 pub mod about;
@@ -33,6 +34,7 @@ pub mod import;
 mod journal;
 pub mod master;
 pub mod money;
+pub mod outbox;
 pub mod plan;
 pub mod provision;
 pub mod rules;
@@ -60,7 +62,7 @@ pub use self::{
     tenants::{Tenants, TenantsSettings},
     unit::Unit,
 };
-use self::{engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey};
+use self::{engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey, outbox::Outbox};
 use crate::{auth::Actor, clock::Clock, condition::sql::Dialect, error::Result};
 
 /// The open database of one tenant, shared by all its requests.
@@ -68,6 +70,7 @@ pub struct Tenant {
     id: Uuid,
     engine: Engine,
     feed: Feed,
+    outbox: Outbox,
     clock: Clock,
 }
 
@@ -78,7 +81,7 @@ impl Tenant {
         self.id
     }
 
-    /// What is committed in this process from now on.
+    /// What is committed in this process from now on. What is committed everywhere: [`Tenant::changes`].
     #[must_use]
     pub const fn feed(&self) -> &Feed {
         &self.feed

@@ -20,6 +20,7 @@ use super::{
     engine::{Engine, PoolSettings, dialect_of},
     feed::Feed,
     master::MasterDb,
+    outbox::Outbox,
     provision,
 };
 use crate::{
@@ -145,7 +146,8 @@ impl Tenants {
         if owner != Some(row.id) {
             return Err(Error::internal(format!("the database of tenant {} says it belongs to {owner:?}", row.id)));
         }
-        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), clock: self.0.master.clock().clone() }))
+        let clock = self.0.master.clock().clone();
+        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), outbox: Outbox::default(), clock }))
     }
 
     /// Closes the idle database used least recently when there is no room for `share` connections.

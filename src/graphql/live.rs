@@ -1,23 +1,41 @@
 //! What happens in the tenant, as it happens.
 //!
-//! `recordChanged` tells of the events that are committed in this process from the moment of subscribing. Each is checked
-//! for this subscriber: the permission to read the record, and DataScope, by the same rule as lists (the row is asked
-//! for, also when it is deleted). A subscriber that falls too far behind is told so (RESYNC) and closed, never silently
-//! left without events.
+//! `recordChanged` tells of the events in the tenant's outbox by their numbers: first those after `after`, then those that
+//! come, from whatever node ([`Changes`]). Each is checked for this subscriber with the rights of now: the permission to
+//! read the record, and DataScope, by the same rule as lists (the rows are asked for, also when they are deleted), in
+//! one statement for all events of a record type that are at hand. What is told of the record itself is read with the
+//! same rights. A subscriber that falls too far behind is closed with the number from which it can resume (RESYNC), never
+//! silently left without events.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, SimpleObject, Subscription};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::{
+    ComplexObject, Context, ContextSelectionSet, Data, Enum, ID, OutputType, Positioned, ServerResult, SimpleObject,
+    Subscription, Value, parser::types::Field, registry::Registry,
+};
 use chrono::{DateTime, Utc};
+use entity::record::RecordMeta;
 use futures_util::{Stream, stream};
-use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
 
 use super::{
-    kit::{db, error::to_graphql, id::AnyId},
+    kit::{db, error::to_graphql, id::AnyId, loader},
     node::{Node, RecordType, record_types},
+    request::Caller,
 };
 use crate::{
-    data::{feed::Event, ids},
-    error::Error,
+    data::{Tenant, feed::Event, ids, outbox::Changes},
+    error::{Error, Result},
+    services::identity::{Identity, Principal},
 };
+
+/// How long what a subscriber may see is taken for granted while it is read out.
+const CHECKED: Duration = Duration::from_secs(1);
 
 /// What happened to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -43,6 +61,7 @@ pub struct RecordChange {
     /// What happened.
     pub kind: ChangeKind,
     /// The event's number in the tenant: without gaps, in the order of the commits. As text, since it may outgrow `Int`.
+    /// It is the cursor: `recordChanged(after:)` goes on behind it.
     pub sequence: String,
     /// The record's type.
     pub record_type: RecordType,
@@ -80,12 +99,113 @@ impl RecordChange {
             kind,
             sequence: event.seq.to_string(),
             record_type,
-            record_id: ID(ids::encode(event.record_type, event.record_id)),
+            record_id: ID(ids::encode(&event.record_type, event.record_id)),
             changed_fields: event.changed_fields.clone(),
             actor_id: (!event.actor_id.is_nil()).then(|| ID(ids::encode("user", event.actor_id))),
             occurred_at: event.occurred_at,
-            record: AnyId { name: event.record_type.to_owned(), id: event.record_id },
+            record: AnyId { name: event.record_type.clone().into_owned(), id: event.record_id },
         }
+    }
+}
+
+/// A change together with the rights of the moment in which it is told: under them `node` is read, not under those with
+/// which the subscription began.
+pub struct Told {
+    change: RecordChange,
+    rights: Arc<Data>,
+}
+
+impl OutputType for Told {
+    fn type_name() -> Cow<'static, str> {
+        RecordChange::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        RecordChange::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        let mut ctx = ctx.clone();
+        ctx.execute_data = Some(&self.rights);
+        self.change.resolve(&ctx, field).await
+    }
+}
+
+/// How subscribers are served.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveSettings {
+    /// How many events a subscriber may be behind before it is sent away.
+    pub backlog: u32,
+}
+
+/// An event of a record that the API knows.
+struct Change {
+    event: Arc<Event>,
+    record_type: RecordType,
+    meta: &'static RecordMeta,
+}
+
+/// One who listens.
+struct Subscriber {
+    identity: Identity,
+    caller: Caller,
+    tenant: Arc<Tenant>,
+    types: Option<Vec<RecordType>>,
+    changes: Changes,
+    /// What was read and is not told yet.
+    batch: VecDeque<Change>,
+    /// When the batch was checked, and the rights it was checked with.
+    checked: Instant,
+    rights: Arc<Data>,
+}
+
+impl Subscriber {
+    /// The next event to tell of. Waits until there is one.
+    async fn next(&mut self) -> Result<Told> {
+        loop {
+            if !self.batch.is_empty() && self.checked.elapsed() > CHECKED {
+                self.check().await?;
+            }
+            if let Some(Change { event, record_type, .. }) = self.batch.pop_front() {
+                let change = RecordChange::of(&event, record_type);
+                return Ok(Told { change, rights: Arc::clone(&self.rights) });
+            }
+            let events = self.changes.next().await?;
+            self.batch = events.into_iter().filter_map(|event| self.wanted(event)).collect();
+            if !self.batch.is_empty() {
+                self.check().await?;
+            }
+        }
+    }
+
+    fn wanted(&self, event: Arc<Event>) -> Option<Change> {
+        let (record_type, meta) = record_types().find(|(_, meta)| meta.name == event.record_type)?;
+        let wanted = self.types.as_ref().is_none_or(|types| types.contains(&record_type));
+        wanted.then_some(Change { event, record_type, meta })
+    }
+
+    /// Takes from the batch what the subscriber may not see now: one statement a record type.
+    async fn check(&mut self) -> Result<()> {
+        let principal = self.identity.renew(self.caller.principal()?).await?;
+        let Principal::Member(member) = &principal else {
+            return Err(Error::Unauthenticated("log in to a tenant".to_owned()));
+        };
+        let db = self.tenant.for_actor(member.actor.clone(), None);
+        let mut ids: HashMap<&str, (&'static RecordMeta, HashSet<Uuid>)> = HashMap::new();
+        for change in &self.batch {
+            ids.entry(change.meta.name).or_insert((change.meta, HashSet::new())).1.insert(change.event.record_id);
+        }
+        let mut seen = HashMap::new();
+        for (name, (meta, ids)) in ids {
+            seen.insert(name, db.seen(meta, &Vec::from_iter(ids)).await?);
+        }
+        self.batch.retain(|change| seen[change.meta.name].contains(&change.event.record_id));
+        let mut rights = Data::default();
+        rights.insert(loader::loader(db.clone()));
+        rights.insert(db);
+        rights.insert(Caller { principal: Some(principal), client: self.caller.client.clone() });
+        (self.checked, self.rights) = (Instant::now(), Arc::new(rights));
+        Ok(())
     }
 }
 
@@ -95,38 +215,46 @@ pub struct LiveSubscription;
 
 #[Subscription]
 impl LiveSubscription {
-    /// What happens to records that the actor may read, from now on. Ends with RESYNC when the subscriber falls too far
-    /// behind: read the lists again and subscribe anew.
+    /// What happens to records that the actor may read: every event once, in the order of the commits, from whatever
+    /// node. It begins now, or behind the event `after`, so that a subscriber that was away gets what it missed and then
+    /// what comes. Ends with RESYNC when events after `after` are no longer kept (subscribe without `after` and read the
+    /// lists again), and when the subscriber falls too far behind: `extensions.cursor` is then the `after` to resume
+    /// with.
     async fn record_changed(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only records of these types; all that the actor may read when left out.")] types: Option<
             Vec<RecordType>,
         >,
-    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<RecordChange>>> {
-        let db = db(ctx).map_err(to_graphql)?.clone();
-        let events = db.tenant().feed().listen();
-        // `None` once the subscriber was told that it fell behind.
-        Ok(stream::unfold(Some((db, events, types)), |state| async move {
-            let (db, mut events, types) = state?;
-            loop {
-                let event = match events.recv().await {
-                    Ok(event) => event,
-                    Err(RecvError::Closed) => return None,
-                    Err(RecvError::Lagged(_)) => return Some((Err(to_graphql(Error::Resync)), None)),
-                };
-                let Some((record_type, meta)) = record_types().find(|(_, meta)| meta.name == event.record_type) else {
-                    continue;
-                };
-                if types.as_ref().is_some_and(|types| !types.contains(&record_type)) {
-                    continue;
-                }
-                match db.sees(meta, event.record_id).await {
-                    Ok(true) => return Some((Ok(RecordChange::of(&event, record_type)), Some((db, events, types)))),
-                    Ok(false) => {}
-                    Err(error) => return Some((Err(to_graphql(error)), None)),
-                }
+        #[graphql(desc = "The `sequence` of the last event that the subscriber has seen; from now on when left out.")]
+        after: Option<String>,
+    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Told>> + use<>> {
+        let subscriber = subscriber(ctx, types, after).await.map_err(to_graphql)?;
+        Ok(stream::unfold(Some(subscriber), |subscriber| async move {
+            let mut subscriber = subscriber?;
+            match subscriber.next().await {
+                Ok(told) => Some((Ok(told), Some(subscriber))),
+                Err(error) => Some((Err(to_graphql(error)), None)),
             }
         }))
     }
+}
+
+async fn subscriber(ctx: &Context<'_>, types: Option<Vec<RecordType>>, after: Option<String>) -> Result<Subscriber> {
+    let tenant = db(ctx)?.tenant().clone();
+    let after = after.map(|after| {
+        let number = after.parse().ok().filter(|number| *number >= 0);
+        number.ok_or_else(|| Error::BadInput("`after` is the `sequence` of an event".to_owned()))
+    });
+    let changes = tenant.changes(after.transpose()?, ctx.data_unchecked::<LiveSettings>().backlog).await?;
+    Ok(Subscriber {
+        identity: ctx.data_unchecked::<Identity>().clone(),
+        caller: Caller::of(ctx).clone(),
+        tenant,
+        types,
+        changes,
+        batch: VecDeque::new(),
+        checked: Instant::now(),
+        rights: Arc::default(),
+    })
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::App,
+    auth::connections::Connection,
     config::Config,
     error::{Error, Result},
     graphql::{limits::Documents, request::Caller},
@@ -18,6 +19,7 @@ use crate::{
 
 impl Backend for App {
     type Session = Caller;
+    type Connection = Option<Connection>;
 
     fn documents(&self) -> &Documents {
         self.documents()
@@ -30,6 +32,10 @@ impl Backend for App {
 
     fn charge(&self, session: &Caller, cost: u64) -> Result<Option<u64>> {
         self.charge(session, cost)
+    }
+
+    fn connect(&self, session: &Caller) -> Result<Option<Connection>> {
+        self.connect(session)
     }
 
     async fn execute(&self, session: &Caller, request: Request) -> Response {

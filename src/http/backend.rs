@@ -18,6 +18,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Who asks, possibly nobody in particular. Lives as long as a request or a socket.
     type Session: Clone + Send + Sync + 'static;
 
+    /// A connection that counts while it lives.
+    type Connection: Send + 'static;
+
     /// The gate that every document passes before it is executed.
     fn documents(&self) -> &Documents;
 
@@ -30,6 +33,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Error::Throttled`] when it does not suffice.
     fn charge(&self, session: &Self::Session, cost: u64) -> Result<Option<u64>>;
+
+    /// Counts a connection that the session is about to keep open, for as long as the answer lives.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when it holds too many.
+    fn connect(&self, session: &Self::Session) -> Result<Self::Connection>;
 
     /// Runs a query or a mutation.
     fn execute(&self, session: &Self::Session, request: Request) -> impl Future<Output = Response> + Send;

@@ -68,7 +68,7 @@ impl From<Error> for Refusal {
             Error::Forbidden { .. } | Error::TenantSuspended => StatusCode::FORBIDDEN,
             Error::NotFound => StatusCode::NOT_FOUND,
             Error::BadInput(_) | Error::User(_) => StatusCode::BAD_REQUEST,
-            Error::Conflict(_) | Error::IdempotencyKeyReused | Error::Resync => StatusCode::CONFLICT,
+            Error::Conflict(_) | Error::IdempotencyKeyReused | Error::Resync { .. } => StatusCode::CONFLICT,
             Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::TenantMigrating | Error::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -20,18 +20,22 @@ use futures_util::{
 
 use super::{answer::Answer, backend::Backend, execution::Operation, router::Shared};
 
-/// Answers with a stream.
+/// Answers with a stream, which keeps the connection `counted` while it lives.
 pub(crate) fn respond<B: Backend>(
     shared: &Shared<B>,
     session: B::Session,
     operation: Result<Operation, Answer>,
+    counted: Option<B::Connection>,
     request_id: &Arc<str>,
 ) -> Response {
     let answers = match operation {
         Ok(operation) => run(shared, session, operation, request_id),
         Err(answer) => stream::iter([answer]).boxed(),
     };
-    let next = answers.map(|answer| Event::default().event("next").data(answer.json()));
+    let next = answers.map(move |answer| {
+        let _open = &counted;
+        Event::default().event("next").data(answer.json())
+    });
     let events = next.chain(stream::iter([Event::default().event("complete").data("")]));
     // A stream that is not told to end is cut off when the server stops.
     let stopped = shared.lifecycle.token().clone().cancelled_owned();

@@ -5,6 +5,7 @@
 mod cli;
 mod identity;
 mod insight;
+mod live;
 mod node;
 mod policy;
 mod protocol;

@@ -10,10 +10,13 @@
 
 mod sql;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use entity::record::{Column, RecordMeta, Relation};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{ExprTrait, Query};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value as Json, value::RawValue};
 use uuid::Uuid;
@@ -238,19 +241,21 @@ impl TenantDb {
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
-    /// Whether the actor may see a record, deleted or not: for events about it.
+    /// Those of these records that the actor may see, deleted or not: for events about them. One statement.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sees(&self, meta: &'static RecordMeta, id: Uuid) -> Result<bool> {
-        let Ok(reach) = scope::reach(meta, &self.actor, meta.name, Deleted::Included) else { return Ok(false) };
+    pub async fn seen(&self, meta: &'static RecordMeta, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+        let Ok(reach) = scope::reach(meta, &self.actor, meta.name, Deleted::Included) else {
+            return Ok(HashSet::new());
+        };
         let query = Query::select()
-            .expr(Expr::cust("1"))
+            .expr(column(meta.name, "id"))
             .from(meta.name)
             .cond_where(reach)
-            .and_where(column(meta.name, "id").eq(id))
+            .and_where(column(meta.name, "id").is_in(sql::padded(ids)))
             .to_owned();
-        Ok(!self.rows(&query).await?.is_empty())
+        self.rows(&query).await?.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
     /// The records above one, the nearest first: from row to row by the id in `column`, as far as the actor sees them.

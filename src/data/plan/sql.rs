@@ -375,7 +375,7 @@ fn after(keys: &[Key], cursor: &[serde_json::Value], backward: bool, alias: &str
 }
 
 /// The values, repeated to a power of two so that few statement texts serve lists of any length.
-fn padded<T: Clone>(values: &[T]) -> Vec<T> {
+pub(super) fn padded<T: Clone>(values: &[T]) -> Vec<T> {
     let mut list = values.to_vec();
     if let Some(last) = list.last().cloned() {
         list.resize(list.len().next_power_of_two(), last);

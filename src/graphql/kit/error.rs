@@ -19,6 +19,7 @@ pub fn to_graphql(error: Error) -> async_graphql::Error {
         extensions.set("code", error.code());
         match &error {
             Error::Forbidden { permission } => extensions.set("requiredPermission", permission.as_str()),
+            Error::Resync { cursor: Some(cursor), .. } => extensions.set("cursor", cursor.to_string()),
             Error::Throttled { retry_after } => extensions.set("retryAfter", whole_seconds(*retry_after)),
             _ => {}
         }

@@ -125,7 +125,11 @@ async fn serve<B: Backend>(
     // A caller that takes either gets its events as a stream, and everything else at once.
     let streams = accepted.prefers_event_stream || kind == Some(OperationType::Subscription);
     if accepted.event_stream && streams {
-        return Ok(sse::respond(shared, session, operation, request_id));
+        let counted = match kind {
+            Some(OperationType::Subscription) => Some(shared.backend.connect(&session)?),
+            _ => None,
+        };
+        return Ok(sse::respond(shared, session, operation, counted, request_id));
     }
     let media = accepted.media.ok_or_else(not_acceptable)?;
     let operation = match operation {

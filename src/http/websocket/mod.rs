@@ -15,7 +15,7 @@
 //! | 4406 | the subprotocol is not spoken here |
 //! | 4408 | `connection_init` did not come in time |
 //! | 4409 | an operation came under the id of one that runs |
-//! | 4429 | `connection_init` came twice |
+//! | 4429 | `connection_init` came twice; the client's user or tenant holds too many connections (the reason begins with `THROTTLED`) |
 //! | 4500 | it failed to find out who the client is |
 
 mod message;
@@ -113,13 +113,13 @@ fn check_origin<B>(shared: &Shared<B>, parts: &Parts) -> Result<(), Refusal> {
 type Close = (u16, String);
 
 /// How far a connection has come.
-enum Phase<S> {
+enum Phase<B: Backend> {
     /// `connection_init` has not come.
     Waiting(Pin<Box<Sleep>>),
     /// The credentials are looked at.
-    Checking(BoxFuture<'static, Result<S>>),
+    Checking(BoxFuture<'static, Result<B::Session>>),
     /// The connection is acknowledged.
-    Ready { session: S, revoked: BoxFuture<'static, Error> },
+    Ready { session: B::Session, revoked: BoxFuture<'static, Error>, _counted: B::Connection },
 }
 
 /// What happened next.
@@ -139,7 +139,7 @@ struct Connection<B: Backend> {
     info: RequestInfo,
     /// What the upgrade request presented; `connection_init` may present something else.
     presented: Credentials,
-    phase: Phase<B::Session>,
+    phase: Phase<B>,
     operations: Operations,
     pings: Interval,
     /// The client has said something since the last ping.
@@ -276,9 +276,13 @@ impl<B: Backend> Connection<B> {
     }
 
     async fn acknowledge(&mut self, session: B::Session) -> Step {
+        let _counted = match self.shared.backend.connect(&session) {
+            Ok(counted) => counted,
+            Err(error) => return close(4429, format!("{}: {error}", error.code())),
+        };
         let (backend, watched) = (self.shared.backend.clone(), session.clone());
         let revoked = async move { backend.revoked(&watched).await }.boxed();
-        self.phase = Phase::Ready { session, revoked };
+        self.phase = Phase::Ready { session, revoked, _counted };
         self.send(Message::Text(message::ACKNOWLEDGED.into())).await
     }
 

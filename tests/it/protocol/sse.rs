@@ -108,6 +108,21 @@ async fn what_is_wrong_with_the_request_is_refused_before_the_stream() {
 }
 
 #[tokio::test]
+async fn who_holds_too_many_streams_gets_no_more() {
+    let server = Server::start().await;
+    let ask = async |query: &str| {
+        let request = server.client.post(server.url("/graphql")).header(ACCEPT, "text/event-stream");
+        request.bearer_auth("everywhere").json(&json!({ "query": query })).send().await.unwrap()
+    };
+    let response = ask("subscription { waiting }").await;
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"7".parse().unwrap()));
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["errors"][0]["extensions"]["code"], "THROTTLED");
+    // What ends by itself is no connection that is kept.
+    assert_eq!(ask("{ hello }").await.status(), 200);
+}
+
+#[tokio::test]
 async fn an_idle_stream_is_kept_alive_and_ends_with_its_reader() {
     let settings = HttpSettings { sse_keep_alive: Duration::from_millis(50), ..HttpSettings::default() };
     let server = Server::with(settings).await;

@@ -339,6 +339,7 @@ impl Toy {
 
 impl Backend for Toy {
     type Session = Session;
+    type Connection = ();
 
     fn documents(&self) -> &Documents {
         &self.documents
@@ -362,6 +363,13 @@ impl Backend for Toy {
 
     fn charge(&self, _session: &Session, _cost: u64) -> Result<Option<u64>> {
         Ok(None)
+    }
+
+    fn connect(&self, session: &Session) -> Result<()> {
+        if session.name == "everywhere" {
+            return Err(Error::Throttled { retry_after: Duration::from_secs(7) });
+        }
+        Ok(())
     }
 
     async fn execute(&self, session: &Session, request: Request) -> Response {

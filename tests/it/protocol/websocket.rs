@@ -286,6 +286,15 @@ async fn a_second_init_is_too_many() {
 }
 
 #[tokio::test]
+async fn who_holds_too_many_sockets_gets_no_more() {
+    let server = Server::start().await;
+    let mut socket = Socket::open(&server).await;
+    socket.say(json!({ "type": "connection_init", "payload": { "token": "everywhere" } })).await;
+    let reason = socket.is_closed(4429).await;
+    assert!(reason.starts_with("THROTTLED") && reason.contains("7 s"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_id_is_used_once_at_a_time() {
     let server = Server::start().await;
     let mut socket = Socket::ready(&server).await;

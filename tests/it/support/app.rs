@@ -34,6 +34,7 @@ pub struct TestApp {
     pub app: App,
     /// The clock, which the test moves.
     pub clock: Clock,
+    config: Config,
     address: SocketAddr,
     lifecycle: Lifecycle,
     /// Removed when the test ends.
@@ -104,14 +105,20 @@ impl TestApp {
         change(&mut config);
         let app = App::new(&config, clock.clone()).await.unwrap();
         app.migrate_master().await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let lifecycle = Lifecycle::new();
-        let settings: HttpSettings = http_settings(&config);
-        let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
-        let stop = lifecycle.clone();
-        tokio::spawn(async move { serve(listener, routes, &settings, &stop).await });
-        Self { app, clock, address, lifecycle, databases }
+        let (address, lifecycle) = listen(&app, &config).await;
+        Self { app, clock, config, address, lifecycle, databases }
+    }
+
+    /// Starts another node over the same databases.
+    pub async fn node(&self) -> TestNode {
+        let app = App::new(&self.config, self.clock.clone()).await.unwrap();
+        let (address, lifecycle) = listen(&app, &self.config).await;
+        TestNode { url: format!("http://{address}/graphql"), lifecycle }
+    }
+
+    /// A connection to a tenant's database past the product, to do to it what time does, or look at it.
+    pub async fn raw(&self, tenant_id: Uuid) -> sea_orm::DatabaseConnection {
+        connect(&self.tenant_url(tenant_id)).await.unwrap()
     }
 
     /// The settings by which another process of the program works on the same databases.
@@ -274,6 +281,31 @@ impl TestApp {
         let mut session = Session::new(self.url("/graphql"), Some(tokens.access.token.clone()));
         session.user_id = rapport::data::ids::encode("user", user_id);
         session
+    }
+}
+
+/// Serves an application on a port of its own.
+async fn listen(app: &App, config: &Config) -> (SocketAddr, Lifecycle) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let lifecycle = Lifecycle::new();
+    let settings: HttpSettings = http_settings(config);
+    let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
+    let stop = lifecycle.clone();
+    tokio::spawn(async move { serve(listener, routes, &settings, &stop).await });
+    (address, lifecycle)
+}
+
+/// Another node over the databases of a [`TestApp`].
+pub struct TestNode {
+    /// Where its API is.
+    pub url: String,
+    lifecycle: Lifecycle,
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.lifecycle.stop();
     }
 }
 

@@ -2,10 +2,12 @@
 //! and, for the rules of identity, the databases alone.
 
 pub mod app;
+pub mod live;
 pub mod platform;
 pub mod session;
 
 pub use app::{Engine, TestApp, TestTenant};
+pub use live::{Socket, sequence};
 pub use session::{Answer, Session};
 
 /// Runs a test on SQLite and on PostgreSQL.

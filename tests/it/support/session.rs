@@ -73,6 +73,17 @@ impl Session {
         EventStream { response, text: String::new() }
     }
 
+    /// The same caller at another address.
+    #[must_use]
+    pub fn at(&self, url: String) -> Self {
+        Self { url, ..self.clone() }
+    }
+
+    /// Where it sends its operations.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends an operation that must succeed without an error; answers its data.
     pub async fn data(&self, query: &str, variables: Value) -> Value {
         let answer = self.send(query, variables).await;
@@ -112,6 +123,12 @@ pub struct EventStream {
 }
 
 impl EventStream {
+    /// The HTTP status, and when to come back where the answer says.
+    pub fn status(&self) -> (u16, Option<&str>) {
+        let after = self.response.headers().get("retry-after");
+        (self.response.status().as_u16(), after.map(|after| after.to_str().unwrap()))
+    }
+
     /// The next answer; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
