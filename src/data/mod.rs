@@ -17,12 +17,14 @@
 //! | `journal` | audit entries and events, numbered without gaps |
 //! | `idempotency` | an operation that is sent twice happens once |
 //! | `import` | what an import asks in batches, and how far it has come |
+//! | `due`, `mail` | which tenants have something to do, and when; the tenant's outgoing e-mail |
 //! | `feed` | what was committed, for listeners in this process |
 //! | `ids`, `money`, `value` | ids, amounts and values, the same on both engines |
 
 pub mod about;
 pub mod aggregate;
 mod checks;
+pub mod due;
 mod engine;
 pub mod examine;
 pub mod feed;
@@ -31,6 +33,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod import;
 mod journal;
+pub mod mail;
 pub mod master;
 pub mod money;
 pub mod plan;
@@ -60,7 +63,7 @@ pub use self::{
     tenants::{Tenants, TenantsSettings},
     unit::Unit,
 };
-use self::{engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey};
+use self::{due::DueWork, engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey};
 use crate::{auth::Actor, clock::Clock, condition::sql::Dialect, error::Result};
 
 /// The open database of one tenant, shared by all its requests.
@@ -68,6 +71,7 @@ pub struct Tenant {
     id: Uuid,
     engine: Engine,
     feed: Feed,
+    due: DueWork,
     clock: Clock,
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Tenant,
+    due::DueWork,
     engine::{Engine, PoolSettings, dialect_of},
     feed::Feed,
     master::MasterDb,
@@ -46,6 +47,7 @@ struct Inner {
     master: MasterDb,
     settings: TenantsSettings,
     budget: Arc<Semaphore>,
+    due: DueWork,
     open: Mutex<LruCache<Uuid, Arc<Slot>>>,
 }
 
@@ -76,13 +78,20 @@ impl Tenants {
         }
         let budget = Arc::new(Semaphore::new(settings.connection_budget as usize));
         let open = Mutex::new(LruCache::unbounded());
-        Ok(Self(Arc::new(Inner { master, settings, budget, open })))
+        let due = DueWork::new(master.clone());
+        Ok(Self(Arc::new(Inner { master, settings, budget, due, open })))
     }
 
     /// The master database.
     #[must_use]
     pub fn master(&self) -> &MasterDb {
         &self.0.master
+    }
+
+    /// What is due in which tenant.
+    #[must_use]
+    pub fn due(&self) -> &DueWork {
+        &self.0.due
     }
 
     /// The open database of a tenant.
@@ -145,7 +154,8 @@ impl Tenants {
         if owner != Some(row.id) {
             return Err(Error::internal(format!("the database of tenant {} says it belongs to {owner:?}", row.id)));
         }
-        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), clock: self.0.master.clock().clone() }))
+        let (due, clock) = (self.0.due.clone(), self.0.master.clock().clone());
+        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), due, clock }))
     }
 
     /// Closes the idle database used least recently when there is no room for `share` connections.
