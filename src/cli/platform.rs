@@ -9,6 +9,7 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
@@ -84,6 +85,9 @@ pub async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// When the server cannot listen.
 pub async fn run_server(app: App, config: &Config, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let listener = listen(config).await?;
+    if !config.mail.leaves() {
+        tracing::warn!("no mail leaves: messages wait until mail.url (RAPPORT_MAIL__URL) or mail.folder is set");
+    }
     serve_on(listener, app, http_settings(config), ready).await
 }
 
@@ -105,12 +109,20 @@ async fn serve_on(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "serving");
     }
+    let (worker, enough) = (app.worker().clone(), CancellationToken::new());
+    let work = tokio::spawn({
+        let enough = enough.clone();
+        async move { worker.run(enough).await }
+    });
     ready()?;
-    serve(listener, routes, &settings, &lifecycle)
-        .await
-        .map_err(|error| Failure::new(format!("the server failed: {error}")))?;
+    let served = serve(listener, routes, &settings, &lifecycle).await;
     app.settle().await;
-    Ok(())
+    // After the requests, so that what they have caused is not left to the next start.
+    enough.cancel();
+    if tokio::time::timeout(settings.drain, work).await.is_err() {
+        tracing::warn!("work was cut off; it is done again after the next start");
+    }
+    served.map_err(|error| Failure::new(format!("the server failed: {error}")))
 }
 
 /// Runs the demo: makes its data unless the folder holds it already, and serves it until the process is told to stop.
@@ -148,7 +160,7 @@ pub async fn demo(
     let app = open(&config).await?;
     // A folder of an earlier release.
     app.identity().tenants_migrate(|_| true, |_| {}).await?;
-    let welcome = demo::Welcome::new(&config.server.base_url(), growth);
+    let welcome = demo::Welcome::new(&config.server.base_url(), growth, &config.mail);
     let mut settings = http_settings(&config);
     settings.first_query = Some(welcome.query.clone());
     settings.demo_logins = welcome.logins.iter().map(button).collect();

@@ -3,8 +3,9 @@
 //! The invariant: the `due_at` of a row is never later than the earliest due time of that kind in the tenant's own
 //! database. [`DueWork::mark`] lowers it before the tenant's transaction commits, so a crash between the two costs one
 //! look for nothing. Only who holds the lease raises it, and only when it was not lowered meanwhile (`gen`). A mark also
-//! keeps the row from being raised beyond the next 30 seconds; the node remembers that, so a busy tenant costs the
-//! master database one write in 30 seconds and not one for each transaction.
+//! keeps the row from being raised beyond the next 30 seconds; the node remembers that for 20 of them, so a busy tenant
+//! costs the master database one write in 20 seconds and not one for each transaction. The rest is for the transaction
+//! that relies on the mark of another: it commits before that mark ends.
 //!
 //! A lease is for 15 seconds on the clock of the database server, which all nodes share, moved as the injected clock
 //! is. Its epoch grows with each one, and whoever held an earlier lease changes nothing any more.
@@ -29,8 +30,10 @@ use uuid::Uuid;
 use super::master::{MasterDb, MasterUnit};
 use crate::error::Result;
 
-/// For how long a mark holds.
-const MARKED: Duration = Duration::seconds(30);
+/// For how long a mark holds: something that is due is looked at by then, whatever becomes of the hint.
+pub const MARKED: Duration = Duration::seconds(30);
+/// For how long the node that made a mark relies on it, and makes no other.
+const RELIED_ON: Duration = Duration::seconds(20);
 /// For how long a lease is.
 pub const LEASE: Duration = Duration::seconds(15);
 /// How long after its last sweep a tenant is swept again.
@@ -46,7 +49,7 @@ pub struct DueWork(Arc<Inner>);
 
 struct Inner {
     master: MasterDb,
-    /// Until when the marks that this node has made hold.
+    /// Until when this node relies on the marks that it has made.
     marks: Mutex<HashMap<(Uuid, WorkKind), DateTime<Utc>>>,
     /// What was committed in this process since a worker last looked.
     hints: Mutex<HashSet<(Uuid, WorkKind)>>,
@@ -68,6 +71,17 @@ pub struct Lease {
     pub failures: i32,
 }
 
+/// What the index knows of one kind of work of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// When it is due; none when nothing is to be done.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Whether somebody is at it.
+    pub leased: bool,
+    /// Whether it waits after a failure, and is looked at later than it is due.
+    pub failing: bool,
+}
+
 impl DueWork {
     /// The index in a master database.
     #[must_use]
@@ -81,17 +95,36 @@ impl DueWork {
         }))
     }
 
-    /// Notes that a tenant has something to do at this time. Called before what it is about is committed.
+    /// Notes that a tenant has something to do at this time. Called before what it is about is committed, which must
+    /// be within seconds.
     ///
     /// # Errors
     /// When the master database fails: then nothing may be committed.
     pub async fn mark(&self, tenant_id: Uuid, kind: WorkKind, at: DateTime<Utc>) -> Result<()> {
         let now = self.0.master.clock().now();
         let heard = self.0.heard.load(Ordering::Relaxed);
+        // Without a worker that hears the hint, a mark that is left out would be a wait of up to half a minute.
         if heard && at <= now && self.marks().get(&(tenant_id, kind)).is_some_and(|until| now < *until) {
             return Ok(());
         }
-        let until = now + MARKED;
+        self.lower(tenant_id, kind, at).await?;
+        let mut marks = self.marks();
+        if marks.len() >= REMEMBERED {
+            marks.retain(|_, until| now < *until);
+        }
+        // A mark for later holds nobody who is due now.
+        if at <= now {
+            marks.insert((tenant_id, kind), now + RELIED_ON);
+        }
+        Ok(())
+    }
+
+    /// Notes that something is due at this time, whatever this node has noted before.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn lower(&self, tenant_id: Uuid, kind: WorkKind, at: DateTime<Utc>) -> Result<()> {
+        let until = self.0.master.clock().now() + MARKED;
         let own = |column: &'static str| Expr::col(("due_work", column));
         let earlier = Condition::any().add(own("due_at").is_null()).add(own("due_at").gt(at));
         let mark = Query::insert()
@@ -115,11 +148,6 @@ impl DueWork {
             )
             .to_owned();
         self.0.master.execute(&mark).await?;
-        let mut marks = self.marks();
-        if marks.len() >= REMEMBERED {
-            marks.retain(|_, until| now < *until);
-        }
-        marks.insert((tenant_id, kind), until);
         Ok(())
     }
 
@@ -155,6 +183,11 @@ impl DueWork {
         let now = self.0.master.clock().now();
         let kinds = due_work::Column::Kind.is_in(kinds.iter().copied());
         let due = Condition::all().add(kinds).add(due_work::Column::DueAt.lte(now));
+        // Mostly nothing is: that costs one read and no transaction.
+        let any = due_work::Entity::find().filter(due.clone()).limit(1);
+        if limit == 0 || self.0.master.one(any).await?.is_none() {
+            return Ok(Vec::new());
+        }
         self.take(owner, due, limit).await
     }
 
@@ -168,9 +201,6 @@ impl DueWork {
     }
 
     async fn take(&self, owner: &str, which: Condition, limit: u64) -> Result<Vec<Lease>> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
         self.0
             .master
             .write(async |master| {
@@ -307,13 +337,17 @@ impl DueWork {
         self.0.master.execute(&enrol).await
     }
 
-    /// When this kind of work of a tenant is due as far as the index knows, and whether somebody is at it.
+    /// What the index knows of this kind of work of a tenant.
     ///
     /// # Errors
     /// When the master database fails.
-    pub async fn known(&self, tenant_id: Uuid, kind: WorkKind) -> Result<(Option<DateTime<Utc>>, bool)> {
+    pub async fn known(&self, tenant_id: Uuid, kind: WorkKind) -> Result<Known> {
         let row = self.0.master.one(due_work::Entity::find_by_id((tenant_id, kind))).await?;
-        Ok(row.map_or((None, false), |row| (row.due_at, row.lease_until.is_some())))
+        Ok(row.map_or(Known::default(), |row| Known {
+            due_at: row.due_at,
+            leased: row.lease_until.is_some(),
+            failing: row.failures > 0,
+        }))
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, WorkKind), DateTime<Utc>>> {

@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use entity::tenant::email_message::{self, EmailStatus};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::TenantDb;
 use crate::error::Result;
@@ -86,11 +85,12 @@ impl TenantDb {
         Ok(begin.exec(self.tenant.engine.writer()).await?.rows_affected == 1)
     }
 
-    /// Ends an attempt. What a message was filled with goes when it is sent or given up: it may hold a one-time link.
+    /// Ends the attempt that was begun with this message. What it was filled with goes when it is sent or given up: it
+    /// may hold a one-time link. Nothing happens when somebody else has begun another attempt meanwhile.
     ///
     /// # Errors
     /// When the database fails; the message is then sent once more.
-    pub async fn mail_end(&self, id: Uuid, sent: &Sent) -> Result<()> {
+    pub async fn mail_end(&self, message: &email_message::Model, sent: &Sent) -> Result<()> {
         let (status, reason) = match sent {
             Sent::Taken => (EmailStatus::Sent, None),
             Sent::Later { reason } => (EmailStatus::Queued, Some(reason)),
@@ -100,8 +100,10 @@ impl TenantDb {
         let mut end = email_message::Entity::update_many()
             .col_expr(email_message::Column::Status, Expr::value(status))
             .col_expr(email_message::Column::LastError, Expr::value(reason.cloned()))
-            .filter(email_message::Column::Id.eq(id))
-            .filter(email_message::Column::TenantId.eq(self.tenant.id));
+            .filter(email_message::Column::Id.eq(message.id))
+            .filter(email_message::Column::TenantId.eq(self.tenant.id))
+            .filter(email_message::Column::Status.eq(EmailStatus::Queued))
+            .filter(email_message::Column::Attempts.eq(message.attempts + 1));
         if status != EmailStatus::Queued {
             end = end.col_expr(email_message::Column::Variables, Expr::value(json!({})));
         }

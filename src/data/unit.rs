@@ -150,14 +150,14 @@ impl Unit {
     }
 
     async fn commit(self) -> Result<()> {
-        let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
-        let (events, statements) =
-            self.journal.seal(&self.tx, self.db.tenant.id, &self.db.actor, self.now, salt).await?;
-        self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
         let tenant = &self.db.tenant;
+        // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
         for kind in &self.due {
             tenant.due.mark(tenant.id, *kind, self.now).await?;
         }
+        let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
+        let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
+        self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
         self.tx.commit().await?;
         for kind in &self.due {
             tenant.due.hint(tenant.id, *kind);
