@@ -23,7 +23,10 @@ use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 use entity::master::WorkKind;
 use futures_util::FutureExt;
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -82,7 +85,7 @@ impl Worker {
         let due = self.due();
         self.succeeded();
         due.hear(true);
-        let mut shift = Shift { running: JoinSet::new(), hints: HashMap::new(), enrolled: None };
+        let mut shift = Shift::default();
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -116,11 +119,11 @@ impl Worker {
             if leases.is_empty() {
                 return Ok(());
             }
-            let mut running = JoinSet::new();
+            let mut shift = Shift::default();
             for lease in leases {
-                self.begin(&mut running, lease);
+                self.begin(&mut shift, lease);
             }
-            while running.join_next().await.is_some() {}
+            while shift.running.join_next().await.is_some() {}
         }
     }
 
@@ -166,12 +169,12 @@ impl Worker {
             }
             if let Some(lease) = self.due().claim_hinted(&self.0.owner, tenant_id, kind).await? {
                 shift.hints.remove(&(tenant_id, kind));
-                self.begin(&mut shift.running, lease);
+                self.begin(shift, lease);
             }
         }
         for lease in self.due().claim(&self.0.owner, &kinds, shift.free() as u64).await? {
             shift.hints.remove(&(lease.tenant_id, lease.kind));
-            self.begin(&mut shift.running, lease);
+            self.begin(shift, lease);
         }
         if !ticked {
             return Ok(());
@@ -183,15 +186,22 @@ impl Worker {
         // One tenant a second: a sweep opens its database, and is in no hurry.
         let one = u64::from(shift.free() > 0);
         for lease in self.due().claim(&self.0.owner, &[WorkKind::Sweep], one).await? {
-            self.begin(&mut shift.running, lease);
+            self.begin(shift, lease);
         }
         Ok(())
     }
 
-    fn begin(&self, running: &mut JoinSet<()>, lease: Lease) {
+    fn begin(&self, shift: &mut Shift, lease: Lease) {
+        shift.handles.retain(|_, handle| !handle.is_finished());
+        let key = (lease.tenant_id, lease.kind);
+        // After a long pause of the process a lease of ours can have ended unnoticed, and be ours again.
+        if let Some(earlier) = shift.handles.remove(&key) {
+            earlier.abort();
+        }
         let span = tracing::info_span!("work", kind = ?lease.kind, tenant = ids::encode("tenant", lease.tenant_id));
         let worker = self.clone();
-        running.spawn(async move { worker.perform(&lease).await }.instrument(span));
+        let handle = shift.running.spawn(async move { worker.perform(&lease).await }.instrument(span));
+        shift.handles.insert(key, handle);
     }
 
     /// Does the work of a lease and gives the lease back.
@@ -275,8 +285,11 @@ impl Worker {
 }
 
 /// What a loop holds.
+#[derive(Default)]
 struct Shift {
     running: JoinSet<()>,
+    /// The tasks of what runs.
+    handles: HashMap<(Uuid, WorkKind), AbortHandle>,
     /// What was committed in this process and is not worked on yet, and since when.
     hints: HashMap<(Uuid, WorkKind), Instant>,
     /// When it was last looked for tenants that are not swept yet.

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod platform;
 pub mod session;
+pub mod smtp;
 
 pub use app::{Engine, TestApp, TestTenant};
 pub use session::{Answer, Session};
