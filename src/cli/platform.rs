@@ -1,7 +1,10 @@
 //! What the commands ask of the platform: the application opened from the configuration, and the services behind each
 //! command.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use entity::{
     master::{ProvisioningStep, TenantStatus, tenant as tenant_row},
@@ -41,6 +44,9 @@ use crate::{
         insight::exchange::{self, Report, Request},
     },
 };
+
+/// What the worker gets to finish what it has begun, however long the requests took.
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
 
 /// The application over these settings, its master database up to date.
 ///
@@ -101,10 +107,11 @@ async fn serve_on(
     let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
     app.sweep();
     let stop = lifecycle.clone();
-    tokio::spawn(async move {
+    let told = tokio::spawn(async move {
         told_to_stop().await;
         tracing::info!("stopping: running requests are finished first");
         stop.stop();
+        Instant::now()
     });
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "serving");
@@ -119,7 +126,9 @@ async fn serve_on(
     app.settle().await;
     // After the requests, so that what they have caused is not left to the next start.
     enough.cancel();
-    if tokio::time::timeout(settings.drain, work).await.is_err() {
+    let since = if told.is_finished() { told.await.ok() } else { None };
+    let left = settings.drain.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
+    if tokio::time::timeout(left.max(LEAST_DRAIN), work).await.is_err() {
         tracing::warn!("work was cut off; it is done again after the next start");
     }
     served.map_err(|error| Failure::new(format!("the server failed: {error}")))

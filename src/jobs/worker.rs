@@ -176,7 +176,8 @@ impl Worker {
             shift.hints.remove(&(lease.tenant_id, lease.kind));
             self.begin(shift, lease);
         }
-        if !ticked {
+        // A worker without work has nothing to sweep for.
+        if !ticked || kinds.is_empty() {
             return Ok(());
         }
         if shift.enrolled.is_none_or(|at| at.elapsed() >= ENROL) {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use chrono::Duration;
 use entity::tenant::email_message::{self, EmailStatus};
-use rapport::config::Secret;
+use rapport::{config::Secret, data::mail::Sent};
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -198,6 +198,37 @@ on_each_engine! {
         assert_eq!(server.received()[0].header("Subject").unwrap(), "A new password for Acme");
     }
 
+    /// As a crash leaves it between the beginning and the end of an attempt.
+    async fn an_attempt_that_was_cut_off_counts_and_is_followed_by_another(engine) {
+        let (app, server, tenant) = started(engine).await;
+        queue(&app, &tenant, "bob@acme.example", "invitation", variables(&app)).await;
+        let db = app.system(tenant.id).await;
+        let message = db.mail_due(10).await.unwrap().remove(0);
+        let next = app.clock.now() + Duration::minutes(1);
+        assert!(db.mail_begin(&message, next).await.unwrap());
+        assert!(!db.mail_begin(&message, next).await.unwrap(), "it has begun already");
+        drain(&app).await;
+        assert_eq!(server.received().len(), 0);
+        app.clock.advance(Duration::seconds(61));
+        drain(&app).await;
+        assert_eq!(statuses(&mail(&app, &tenant).await), [(EmailStatus::Sent, 2)]);
+        // Who was cut off has nothing to say any more.
+        db.mail_end(&message, &Sent::Later { reason: "late".to_owned() }).await.unwrap();
+        let message = mail(&app, &tenant).await.remove(0);
+        assert_eq!((message.status, message.last_error), (EmailStatus::Sent, None));
+
+        queue(&app, &tenant, "crash@acme.example", "invitation", variables(&app)).await;
+        for _ in 0..7 {
+            let message = db.mail_due(10).await.unwrap().remove(0);
+            assert!(db.mail_begin(&message, app.clock.now()).await.unwrap());
+        }
+        drain(&app).await;
+        let message = mail(&app, &tenant).await.remove(1);
+        assert_eq!(message.status, EmailStatus::Failed);
+        assert!(message.last_error.unwrap().contains("cut off"));
+        assert_eq!(server.received().len(), 1, "what crashes the process is not tried for ever");
+    }
+
     async fn more_than_a_batch_is_sent_and_all_arrive_once(engine) {
         let (app, server, tenant) = started(engine).await;
         for index in 0..120 {
@@ -304,4 +335,20 @@ async fn without_a_way_out_mail_waits() {
     app.clock.advance(Duration::days(2));
     drain(&app).await;
     assert_eq!(statuses(&mail(&app, &tenant).await), [(EmailStatus::Queued, 0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_left_after_fifteen_seconds() {
+    let (app, server, tenant) = started(Engine::Sqlite).await;
+    server.when(|verb, _| (verb == "DATA").then_some(Reply::Silence));
+    for recipient in ["one@acme.example", "two@acme.example"] {
+        queue(&app, &tenant, recipient, "invitation", variables(&app)).await;
+    }
+    let begin = Instant::now();
+    drain(&app).await;
+    let took = begin.elapsed().as_secs();
+    assert!((14..25).contains(&took), "{took} s");
+    let messages = mail(&app, &tenant).await;
+    assert_eq!(statuses(&messages), [(EmailStatus::Queued, 1), (EmailStatus::Queued, 0)]);
+    assert!(messages[0].last_error.as_ref().unwrap().contains("longer than 15 s"));
 }

@@ -22,6 +22,8 @@ pub enum Reply {
     Say(&'static str),
     /// Closes the connection without a word.
     HangUp,
+    /// Says nothing more, and keeps the connection.
+    Silence,
 }
 
 /// A message that the server took.
@@ -172,6 +174,7 @@ impl SmtpServer {
                 peer.say(line).await?;
                 Ok(line.starts_with(['2', '3']))
             }
+            Some(Reply::Silence) => std::future::pending().await,
             Some(Reply::HangUp) => {
                 peer.write.shutdown().await?;
                 Err(std::io::ErrorKind::ConnectionAborted.into())

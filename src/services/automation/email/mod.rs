@@ -134,13 +134,15 @@ fn outcome(attempt: Result<(), Refusal>, begun: usize) -> Sent {
 
 /// The log names no address, and says nothing that a mail server has said: it may name one.
 fn told(message: &email_message::Model, sent: &Sent) {
-    let email = ids::encode("email_message", message.id);
+    let message_id = ids::encode("email_message", message.id);
     let (template, attempt) = (message.template.as_str(), message.attempts + 1);
     match sent {
-        Sent::Taken => tracing::info!(email, template, attempt, "a message was sent"),
-        Sent::Later { .. } => tracing::warn!(email, template, attempt, "a message was not taken; it is tried again"),
+        Sent::Taken => tracing::info!(message_id, template, attempt, "a message was sent"),
+        Sent::Later { .. } => {
+            tracing::warn!(message_id, template, attempt, "a message was not taken; it is tried again")
+        }
         Sent::Never { bounced, .. } => {
-            tracing::warn!(email, template, attempt, bounced, "a message was given up; its row says why");
+            tracing::warn!(message_id, template, attempt, bounced, "a message was given up; its row says why");
         }
     }
 }
