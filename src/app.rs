@@ -26,7 +26,10 @@ use crate::{
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
+    integrations::mail::Mailer,
+    jobs::{Work, Worker},
     services::{
+        automation::email::Sending,
         identity::{Client, Identity, IdentitySettings, Principal, Seed},
         sales::pipeline::DefaultPipeline,
     },
@@ -46,6 +49,7 @@ struct Inner {
     identity: Identity,
     schema: Schema,
     documents: Documents,
+    worker: Worker,
     /// What each tenant may spend over time, in points of cost.
     points: RateLimiter,
     connections: Connections,
@@ -61,6 +65,7 @@ impl App {
     pub async fn new(config: &Config, clock: Clock) -> Result<Self> {
         let clock_of_points = clock.clone();
         let tenants = tenants(config, clock).await?;
+        let worker = Worker::new(tenants.clone(), works(config)?)?;
         let identity = Identity::new(identity_settings(config), tenants, seeds())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
         let live = LiveSettings { backlog: config.limits.live_backlog };
@@ -69,6 +74,7 @@ impl App {
             identity,
             schema: builder.finish(),
             documents,
+            worker,
             points: RateLimiter::of_points(
                 clock_of_points,
                 config.limits.tenant_points,
@@ -108,6 +114,12 @@ impl App {
     #[must_use]
     pub fn documents(&self) -> &Documents {
         &self.0.documents
+    }
+
+    /// Who does what nobody waits for. It does nothing until it is run: see [`Worker::run`].
+    #[must_use]
+    pub fn worker(&self) -> &Worker {
+        &self.0.worker
     }
 
     /// Closes the databases that nobody uses, for as long as the application lives.
@@ -229,7 +241,13 @@ impl App {
             _ => None,
         };
         let (open_tenants, free_connections) = self.0.identity.tenants().usage();
-        Health { master: matches!(master, Ok(Ok(_))), pending_migrations: pending, open_tenants, free_connections }
+        Health {
+            master: matches!(master, Ok(Ok(_))),
+            pending_migrations: pending,
+            open_tenants,
+            free_connections,
+            worker: self.0.worker.healthy(),
+        }
     }
 }
 
@@ -244,6 +262,8 @@ pub struct Health {
     pub open_tenants: usize,
     /// How many connections of the tenants' budget are free.
     pub free_connections: usize,
+    /// Whether the worker does what it should; none on a node that runs none.
+    pub worker: Option<bool>,
 }
 
 fn refused(error: Error) -> Response {
@@ -283,6 +303,16 @@ pub async fn tenants(config: &Config, clock: Clock) -> Result<Tenants> {
 /// What fills the database of a new tenant.
 fn seeds() -> Vec<Arc<dyn Seed>> {
     vec![Arc::new(DefaultPipeline)]
+}
+
+/// What the worker does.
+fn works(config: &Config) -> Result<Vec<Arc<dyn Work>>> {
+    let mut works: Vec<Arc<dyn Work>> = Vec::new();
+    // Without a way out, mail waits in the queue.
+    if let Some(mailer) = Mailer::new(&config.mail)? {
+        works.push(Arc::new(Sending::new(mailer)?));
+    }
+    Ok(works)
 }
 
 fn identity_settings(config: &Config) -> IdentitySettings {

@@ -16,5 +16,7 @@ pub mod data;
 pub mod error;
 pub mod graphql;
 pub mod http;
+pub mod integrations;
+pub mod jobs;
 pub mod logging;
 pub mod services;

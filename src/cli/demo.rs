@@ -17,12 +17,15 @@ use serde::Serialize;
 
 use super::{Exit, Failure, output::Output};
 use crate::{
-    config::{Config, DatabaseUrl, Secret},
+    config::{Config, DatabaseUrl, Mail, Secret},
     services::demo::{self, BUSINESSES, Growth},
 };
 
 /// The file in the data folder that holds the demo's secret.
 const SECRET_FILE: &str = "demo.secret";
+
+/// The folder in the data folder that the demo's mail goes to.
+const MAIL_FOLDER: &str = "mail";
 
 /// The first query: a Customer-360 of the customer that both tenants have under one id.
 const FIRST_QUERY: &str = include_str!("demo/first_query.graphql");
@@ -63,6 +66,10 @@ impl Args {
         config.server.introspection = true;
         config.server.show_statements = true;
         config.server.demo = true;
+        // Nobody outside gets mail of people who are made up.
+        config.mail.url = None;
+        config.mail.folder = Some(self.data_dir.join(MAIL_FOLDER));
+        config.mail.from.get_or_insert_with(|| "Rapport <rapport@localhost>".to_owned());
         config.auth.secret = Some(secret(&self.data_dir).map_err(|error| {
             Failure::new(format!("the demo cannot use the folder {}: {error}", self.data_dir.display()))
         })?);
@@ -124,6 +131,9 @@ pub struct Welcome {
     pub url: String,
     /// The page for trying out queries.
     pub graphiql: String,
+    /// The folder that e-mail is written into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<PathBuf>,
     /// A login of every role.
     pub logins: Vec<Login>,
     /// A first query to try, with any of the logins.
@@ -137,11 +147,12 @@ pub struct Welcome {
 impl Welcome {
     /// What is said of a demo at this address, grown from that.
     #[must_use]
-    pub fn new(base_url: &str, growth: Growth) -> Self {
+    pub fn new(base_url: &str, growth: Growth, mail: &Mail) -> Self {
         let logins = BUSINESSES.into_iter().flat_map(|business| demo::logins(business, growth.seed));
         Self {
             url: format!("{base_url}/graphql"),
             graphiql: format!("{base_url}/"),
+            mail: mail.folder.clone(),
             logins: logins
                 .map(|login| Login {
                     tenant: login.tenant.to_owned(),
@@ -164,7 +175,11 @@ impl fmt::Display for Welcome {
         for Login { tenant, role, name, email, password } in &self.logins {
             table.row([tenant.clone(), role.clone(), name.clone(), email.clone(), password.clone()]);
         }
-        writeln!(f, "GraphQL   {}\nGraphiQL  {}\n\n{table}", self.url, self.graphiql)?;
+        writeln!(f, "GraphQL   {}\nGraphiQL  {}", self.url, self.graphiql)?;
+        if let Some(folder) = &self.mail {
+            writeln!(f, "E-mail    {} (one file a message; none is sent)", folder.display())?;
+        }
+        writeln!(f, "\n{table}")?;
         writeln!(f, "A first query:\n\n{}\n", self.query.trim_end())?;
         write!(f, "Ctrl-C stops the demo. What was changed stays in its folder.")
     }

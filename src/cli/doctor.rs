@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::{Exit, Failure, Global, health, output::Output, platform};
 use crate::{
     clock::Clock,
-    config::{Config, ConfigError, DatabaseUrl, Engine, Problem},
+    config::{Config, ConfigError, DatabaseUrl, Engine, Mail, Problem},
     data::examine::Answer,
 };
 
@@ -158,6 +158,7 @@ pub fn examine(loaded: &Result<Config, ConfigError>, clock: &Clock) -> Report {
                 checks.push(folder_check(&config.database.data_dir));
             }
             checks.push(port_check(config));
+            checks.push(mail_check(&config.mail));
             checks.extend(exposure_check(config));
             checks.extend(open_files_check(config, fs::read_to_string("/proc/self/limits").ok().as_deref()));
         }
@@ -181,6 +182,23 @@ fn settings_check(config: &Config) -> Check {
         None => "defaults".to_owned(),
     };
     Check::well("settings", format!("read from {file} and the environment"))
+}
+
+/// Where e-mail goes, if it goes anywhere.
+fn mail_check(mail: &Mail) -> Check {
+    match (mail.server(), &mail.folder) {
+        (Ok(Some(server)), _) => Check::well("mail", format!("it leaves by {}:{}", server.host, server.port)),
+        (_, Some(folder)) => Check::warning(
+            "mail",
+            format!("it is written into {} and reaches nobody", folder.display()),
+            "Set mail.url (RAPPORT_MAIL__URL) where others rely on it.",
+        ),
+        _ => Check::warning(
+            "mail",
+            "none leaves: invitations and links to reset a password wait in the queue",
+            "Set mail.url (RAPPORT_MAIL__URL) and mail.from, or mail.folder for development.",
+        ),
+    }
 }
 
 /// A secret's file must be readable by its owner alone.

@@ -1,7 +1,10 @@
 //! What the commands ask of the platform: the application opened from the configuration, and the services behind each
 //! command.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use entity::{
     master::{ProvisioningStep, TenantStatus, tenant as tenant_row},
@@ -9,6 +12,7 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure, admin,
@@ -40,6 +44,9 @@ use crate::{
         insight::exchange::{self, Report, Request},
     },
 };
+
+/// What the worker gets to finish what it has begun, however long the requests took.
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
 
 /// The application over these settings, its master database up to date.
 ///
@@ -84,6 +91,9 @@ pub async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// When the server cannot listen.
 pub async fn run_server(app: App, config: &Config, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let listener = listen(config).await?;
+    if !config.mail.leaves() {
+        tracing::warn!("no mail leaves: messages wait until mail.url (RAPPORT_MAIL__URL) or mail.folder is set");
+    }
     serve_on(listener, app, http_settings(config), ready).await
 }
 
@@ -97,20 +107,31 @@ async fn serve_on(
     let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
     app.sweep();
     let stop = lifecycle.clone();
-    tokio::spawn(async move {
+    let told = tokio::spawn(async move {
         told_to_stop().await;
         tracing::info!("stopping: running requests are finished first");
         stop.stop();
+        Instant::now()
     });
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "serving");
     }
+    let (worker, enough) = (app.worker().clone(), CancellationToken::new());
+    let work = tokio::spawn({
+        let enough = enough.clone();
+        async move { worker.run(enough).await }
+    });
     ready()?;
-    serve(listener, routes, &settings, &lifecycle)
-        .await
-        .map_err(|error| Failure::new(format!("the server failed: {error}")))?;
+    let served = serve(listener, routes, &settings, &lifecycle).await;
     app.settle().await;
-    Ok(())
+    // After the requests, so that what they have caused is not left to the next start.
+    enough.cancel();
+    let since = if told.is_finished() { told.await.ok() } else { None };
+    let left = settings.drain.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
+    if tokio::time::timeout(left.max(LEAST_DRAIN), work).await.is_err() {
+        tracing::warn!("work was cut off; it is done again after the next start");
+    }
+    served.map_err(|error| Failure::new(format!("the server failed: {error}")))
 }
 
 /// Runs the demo: makes its data unless the folder holds it already, and serves it until the process is told to stop.
@@ -148,7 +169,7 @@ pub async fn demo(
     let app = open(&config).await?;
     // A folder of an earlier release.
     app.identity().tenants_migrate(|_| true, |_| {}).await?;
-    let welcome = demo::Welcome::new(&config.server.base_url(), growth);
+    let welcome = demo::Welcome::new(&config.server.base_url(), growth, &config.mail);
     let mut settings = http_settings(&config);
     settings.first_query = Some(welcome.query.clone());
     settings.demo_logins = welcome.logins.iter().map(button).collect();

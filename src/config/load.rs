@@ -97,7 +97,7 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// A file of settings is copied and committed, so it must not hold the secret.
+/// A file of settings is copied and committed, so it must not hold secrets.
 fn refuse_secrets(layer: &Figment, file: &Path, problems: &mut Vec<Problem>) {
     let given = layer.extract_inner::<String>("auth.secret").is_ok_and(|secret| !secret.is_empty());
     if given {
@@ -105,6 +105,14 @@ fn refuse_secrets(layer: &Figment, file: &Path, problems: &mut Vec<Problem>) {
             "auth.secret",
             format!("stands in {}, a file that gets copied and shared", file.display()),
             "Give it in that variable, or in a file of its own named by auth.secret_file. Treat the present one as known.",
+        ));
+    }
+    let password = |url: &String| url::Url::parse(url).is_ok_and(|url| url.password().is_some());
+    if layer.extract_inner::<String>("mail.url").is_ok_and(|url| password(&url)) {
+        problems.push(Problem::new(
+            "mail.url",
+            format!("stands with its password in {}, a file that gets copied and shared", file.display()),
+            "Give it in that variable. Treat the present password as known.",
         ));
     }
 }

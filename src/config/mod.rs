@@ -15,6 +15,7 @@ mod database;
 mod limits;
 mod load;
 mod logging;
+mod mail;
 mod problem;
 mod server;
 mod tenants;
@@ -33,6 +34,7 @@ pub use self::{
     limits::Limits,
     load::{DEFAULT_FILE, DEFAULTS, Sources},
     logging::{LogFormat, Logging},
+    mail::{Encryption, Mail, MailServer},
     problem::{ConfigError, Problem},
     server::Server,
     tenants::Tenants,
@@ -53,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub logging: Logging,
+    /// How e-mail leaves.
+    pub mail: Mail,
     /// What a new tenant starts with.
     pub tenants: Tenants,
     /// The file that was read, when there was one.
@@ -88,6 +92,7 @@ impl Config {
         self.auth.check(&mut problems);
         self.limits.check(&mut problems);
         self.logging.check(&mut problems);
+        self.mail.check(&mut problems);
         self.tenants.check(&mut problems);
         ConfigError::unless_empty(problems)
     }

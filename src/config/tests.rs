@@ -123,6 +123,17 @@ fn a_setting_nobody_knows_is_refused_with_the_ones_there_are() {
 }
 
 #[test]
+fn the_password_of_the_mail_server_stands_in_no_file() {
+    let (_dir, path) = file("[mail]\nurl = \"smtp://crm:hunter2@mail.example.com\"\nfrom = \"crm@example.com\"\n");
+    let text = problems(&Sources { file: Some(path), ..Sources::none() });
+    assert!(text.contains("mail.url (RAPPORT_MAIL__URL)") && !text.contains("hunter2"), "{text}");
+    let set = [("RAPPORT_MAIL__URL", "smtp://crm:hunter2@mail.example.com"), ("RAPPORT_MAIL__FROM", "crm@example.com")];
+    let config = Config::load(&environment(&set)).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(problems(&environment(&set[..1])).contains("mail.from (RAPPORT_MAIL__FROM)"));
+}
+
+#[test]
 fn variables_of_others_with_our_prefix_do_no_harm() {
     let others = [("RAPPORT_PORT", "tcp://10.0.0.1:80"), ("RAPPORT_SERVICE_HOST", "10.0.0.1"), ("RAPPORT_CONFIG", "x")];
     assert_eq!(Config::load(&environment(&others)).unwrap().server.port, 8080);

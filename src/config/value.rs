@@ -1,6 +1,11 @@
 //! The kinds of value a setting can have: secrets, database addresses, durations, sizes.
 
-use std::{fmt, path::Path, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -221,4 +226,9 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 /// As [`optional`], for a secret.
 pub(super) fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Ok(optional(deserializer)?.map(Secret::new))
+}
+
+/// As [`optional`], for a folder.
+pub(super) fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    Ok(optional(deserializer)?.map(PathBuf::from))
 }

@@ -12,7 +12,7 @@ use std::{
 use migration::MasterMigrator;
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Select,
-    UpdateMany, sea_query::Expr,
+    StatementBuilder, UpdateMany, sea_query::Expr,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -128,12 +128,21 @@ impl MasterDb {
         Ok(query.all(self.engine.reader()).await?)
     }
 
+    /// Runs one statement that writes; answers how many rows it touched.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn execute(&self, statement: &impl StatementBuilder) -> Result<u64> {
+        Ok(self.engine.writer().execute(statement).await?.rows_affected())
+    }
+
     /// Runs `work` in one transaction: committed when it answers `Ok`, rolled back otherwise.
     ///
     /// # Errors
     /// Those of `work`, and those of the database.
     pub async fn write<T>(&self, work: impl AsyncFnOnce(&mut MasterUnit) -> Result<T>) -> Result<T> {
-        let mut unit = MasterUnit { tx: self.engine.begin().await?, clock: self.clock.clone() };
+        let dialect = self.dialect();
+        let mut unit = MasterUnit { tx: self.engine.begin().await?, clock: self.clock.clone(), dialect };
         match work(&mut unit).await {
             Ok(done) => {
                 unit.tx.commit().await?;
@@ -151,6 +160,7 @@ impl MasterDb {
 pub struct MasterUnit {
     tx: DatabaseTransaction,
     clock: Clock,
+    dialect: Dialect,
 }
 
 impl MasterUnit {
@@ -158,6 +168,20 @@ impl MasterUnit {
     #[must_use]
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.clock.now()
+    }
+
+    /// Now on the clock of the database server, which all nodes share, moved as the injected clock is. For leases alone.
+    /// An SQLite file belongs to one machine, whose clock it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn server_time(&mut self) -> Result<chrono::DateTime<chrono::Utc>> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(self.clock.now());
+        }
+        let query = sea_orm::sea_query::Query::select().expr(Expr::cust("clock_timestamp()")).to_owned();
+        let row = self.tx.query_one(&query).await?.ok_or_else(|| Error::internal("no time"))?;
+        Ok(row.try_get_by_index::<chrono::DateTime<chrono::Utc>>(0)? + self.clock.offset())
     }
 
     /// The first row of a query.

@@ -17,6 +17,7 @@
 //! | `journal` | audit entries and events, numbered without gaps |
 //! | `idempotency` | an operation that is sent twice happens once |
 //! | `import` | what an import asks in batches, and how far it has come |
+//! | `due`, `mail` | which tenants have something to do, and when; the tenant's outgoing e-mail |
 //! | `feed` | what was committed, for listeners in this process |
 //! | `outbox` | every event by its number, for subscribers |
 //! | `ids`, `money`, `value` | ids, amounts and values, the same on both engines |
@@ -24,6 +25,7 @@
 pub mod about;
 pub mod aggregate;
 mod checks;
+pub mod due;
 mod engine;
 pub mod examine;
 pub mod feed;
@@ -32,6 +34,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod import;
 mod journal;
+pub mod mail;
 pub mod master;
 pub mod money;
 pub mod outbox;
@@ -62,7 +65,7 @@ pub use self::{
     tenants::{Tenants, TenantsSettings},
     unit::Unit,
 };
-use self::{engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey, outbox::Outbox};
+use self::{due::DueWork, engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey, outbox::Outbox};
 use crate::{auth::Actor, clock::Clock, condition::sql::Dialect, error::Result};
 
 /// The open database of one tenant, shared by all its requests.
@@ -71,6 +74,7 @@ pub struct Tenant {
     engine: Engine,
     feed: Feed,
     outbox: Outbox,
+    due: DueWork,
     clock: Clock,
 }
 

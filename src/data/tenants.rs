@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Tenant,
+    due::DueWork,
     engine::{Engine, PoolSettings, dialect_of},
     feed::Feed,
     master::MasterDb,
@@ -47,6 +48,7 @@ struct Inner {
     master: MasterDb,
     settings: TenantsSettings,
     budget: Arc<Semaphore>,
+    due: DueWork,
     open: Mutex<LruCache<Uuid, Arc<Slot>>>,
 }
 
@@ -77,13 +79,20 @@ impl Tenants {
         }
         let budget = Arc::new(Semaphore::new(settings.connection_budget as usize));
         let open = Mutex::new(LruCache::unbounded());
-        Ok(Self(Arc::new(Inner { master, settings, budget, open })))
+        let due = DueWork::new(master.clone());
+        Ok(Self(Arc::new(Inner { master, settings, budget, due, open })))
     }
 
     /// The master database.
     #[must_use]
     pub fn master(&self) -> &MasterDb {
         &self.0.master
+    }
+
+    /// What is due in which tenant.
+    #[must_use]
+    pub fn due(&self) -> &DueWork {
+        &self.0.due
     }
 
     /// The open database of a tenant.
@@ -146,8 +155,8 @@ impl Tenants {
         if owner != Some(row.id) {
             return Err(Error::internal(format!("the database of tenant {} says it belongs to {owner:?}", row.id)));
         }
-        let clock = self.0.master.clock().clone();
-        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), outbox: Outbox::default(), clock }))
+        let (due, clock) = (self.0.due.clone(), self.0.master.clock().clone());
+        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), outbox: Outbox::default(), due, clock }))
     }
 
     /// Closes the idle database used least recently when there is no room for `share` connections.

@@ -7,9 +7,12 @@
 
 mod rows;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 use entity::{
+    master::WorkKind,
     record::{Kind, Link, Record, RecordMeta},
     tenant::email_message::{self, EmailStatus},
 };
@@ -41,6 +44,8 @@ pub struct Unit {
     journal: Journal,
     savepoints: u32,
     waived: Vec<String>,
+    /// What this unit makes due, which is noted before it is committed.
+    due: HashSet<WorkKind>,
 }
 
 impl TenantDb {
@@ -140,16 +145,24 @@ impl Unit {
             journal: Journal::default(),
             savepoints: 0,
             waived: Vec::new(),
+            due: HashSet::new(),
         })
     }
 
     async fn commit(self) -> Result<()> {
+        let tenant = &self.db.tenant;
+        // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
+        for kind in &self.due {
+            tenant.due.mark(tenant.id, *kind, self.now).await?;
+        }
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
-        let (events, statements) =
-            self.journal.seal(&self.tx, self.db.tenant.id, &self.db.actor, self.now, salt).await?;
+        let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
         self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
         self.tx.commit().await?;
-        self.db.tenant.feed.publish(events);
+        for kind in &self.due {
+            tenant.due.hint(tenant.id, *kind);
+        }
+        tenant.feed.publish(events);
         Ok(())
     }
 
@@ -362,6 +375,7 @@ impl Unit {
         };
         self.db.counted();
         email_message::Entity::insert(message).exec_without_returning(&self.tx).await?;
+        self.due.insert(WorkKind::Email);
         Ok(id)
     }
 

@@ -55,7 +55,7 @@ impl Readiness for App {
     async fn check(&self) -> Vec<Component> {
         let health = self.health().await;
         let migrated = health.pending_migrations == Some(0);
-        vec![
+        let mut components = vec![
             Component { name: "master_database", up: health.master, detail: None },
             Component {
                 name: "master_schema",
@@ -67,7 +67,13 @@ impl Readiness for App {
                 up: true,
                 detail: Some(format!("{} open, {} connections free", health.open_tenants, health.free_connections)),
             },
-        ]
+        ];
+        components.extend(health.worker.map(|up| Component {
+            name: "worker",
+            up,
+            detail: (!up).then(|| "it has not asked for work for 15 s; the log says why".to_owned()),
+        }));
+        components
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Between the areas imports go down only: identity ← sales ← support ← marketing ← automation ← insight ← demo.
 
+pub mod automation;
 pub mod demo;
 pub mod identity;
 pub mod insight;

@@ -8,6 +8,7 @@
 //! | [`role`], [`role_permission`] | what the accounts of a tenant may do |
 //! | [`session`], [`refresh_token`] | a login, and the chain of tokens that prolongs it |
 //! | [`api_key`] | a program that acts for an account |
+//! | [`due_work`] | what has to be done for a tenant, and when |
 //! | [`one_time_token`] | a link that sets a password once |
 //!
 //! Rules that hold for every table here:
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod api_key;
+pub mod due_work;
 pub mod one_time_token;
 pub mod platform_admin;
 pub mod refresh_token;
@@ -31,6 +33,7 @@ pub mod tenant;
 
 pub use account::AccountStatus;
 pub use api_key::Scopes;
+pub use due_work::WorkKind;
 pub use one_time_token::OneTimePurpose;
 pub use platform_admin::PlatformAdminStatus;
 pub use role::DataScope;

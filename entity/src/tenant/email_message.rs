@@ -14,6 +14,8 @@ crate::value_set! {
         Sent,
         /// Was given up.
         Failed,
+        /// The mail server refused the recipient.
+        Bounced,
     }
 }
 

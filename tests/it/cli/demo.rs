@@ -137,6 +137,27 @@ async fn every_role_runs_the_first_query_and_the_same_seed_makes_the_same_data()
         assert!(of("Agent").iter().all(|count| *count < 12));
     }
 
+    // Mail of people who are made up goes into a folder.
+    let admin = demo.log_in(demo.login_of("aldermoor", "Admin")).await;
+    let roles = admin.data("{ roles { nodes { id name } } }", json!({})).await;
+    let viewer = roles["roles"]["nodes"].as_array().unwrap().iter().find(|role| role["name"] == "Viewer").unwrap();
+    let invite = "mutation($role: ID!) { userInvite(input: { name: \"Guest\", email: \"guest@example.com\", \
+                  roleId: $role }) { userErrors { message } } }";
+    admin.mutate(invite, json!({ "role": viewer["id"] })).await;
+    let mail = folders.path().join("one/mail");
+    assert_eq!(demo.welcome["mail"], json!(mail));
+    let written = || {
+        let files = std::fs::read_dir(&mail).into_iter().flatten().map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|end| end == "eml")).count()
+    };
+    for _ in 0..500 {
+        if written() > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(written(), 1);
+
     // What the README shows is asked of the customer that this seed makes.
     let readme = include_str!("../../../README.md");
     let shown = readme.split("```graphql").nth(1).unwrap().split("```").next().unwrap();

@@ -135,6 +135,16 @@ impl TestApp {
         }
     }
 
+    /// Where the master database is.
+    pub fn master_url(&self) -> String {
+        match &self.databases {
+            Databases::Files(folder) => format!("sqlite://{}/master.db", folder.path().display()),
+            Databases::Server { admin_url, prefix } => {
+                format!("{}/{prefix}_master", admin_url.rsplit_once('/').unwrap().0)
+            }
+        }
+    }
+
     /// Where a tenant's database is.
     pub fn tenant_url(&self, id: Uuid) -> String {
         let id = id.simple().to_string();

@@ -5,6 +5,7 @@ pub mod app;
 pub mod live;
 pub mod platform;
 pub mod session;
+pub mod smtp;
 
 pub use app::{Engine, TestApp, TestTenant};
 pub use live::{Socket, sequence};

@@ -1,0 +1,3 @@
+//! Systems outside: one file each. They know nothing of tenants and records.
+
+pub mod mail;

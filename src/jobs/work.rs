@@ -1,0 +1,29 @@
+//! What a kind of work must be able to do.
+
+use chrono::{DateTime, Utc};
+use entity::master::WorkKind;
+use futures_util::future::BoxFuture;
+
+use crate::{data::TenantDb, error::Result};
+
+/// One kind of work that tenants have from time to time.
+///
+/// It may run again at any moment after it was cut off, on this node or on another one: whatever must not happen twice
+/// is noted in the tenant's database before it is done.
+pub trait Work: Send + Sync {
+    /// Which kind it is.
+    fn kind(&self) -> WorkKind;
+
+    /// Does what is due in the tenant, but no more than takes a few seconds; answers when the next is due, at once where
+    /// something is left.
+    ///
+    /// # Errors
+    /// When it could not be done: it is tried again after a pause.
+    fn run<'a>(&'a self, db: &'a TenantDb) -> BoxFuture<'a, Result<Option<DateTime<Utc>>>>;
+
+    /// When the next is due, by the tenant's own database.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn next<'a>(&'a self, db: &'a TenantDb) -> BoxFuture<'a, Result<Option<DateTime<Utc>>>>;
+}

@@ -1,0 +1,326 @@
+//! Who does the work of the tenants: a loop on each node that serves.
+//!
+//! Each second, and whenever something was committed in this process, it takes leases: of what it was told of at once,
+//! then of what is due for longest. Up to 8 leases are worked on at the same time, each by a task of its own, so that a
+//! tenant whose work hangs or fails delays nobody. A lease is renewed while its work runs; when it is lost, the work is
+//! dropped on the spot, because somebody else does it now.
+//!
+//! Once a day each tenant is swept: is there anything due that the index does not know of? That would be a fault of
+//! ours, so what a sweep finds is logged and counted; the count should be 0.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER;
+use entity::master::WorkKind;
+use futures_util::FutureExt;
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::Work;
+use crate::{
+    auth::{Actor, secret::random_bytes},
+    data::{
+        TenantDb, Tenants,
+        due::{DueWork, Known, LEASE, Lease, MARKED, SWEEP_EVERY},
+        ids,
+    },
+    error::{Error, Result},
+};
+
+/// How often it is looked what is due.
+const TICK: Duration = Duration::from_secs(1);
+/// How much is worked on at the same time.
+const SLOTS: usize = 8;
+/// How often it is looked for tenants that are not swept yet.
+const ENROL: Duration = Duration::from_secs(60);
+/// How often a lease is renewed.
+const RENEW: Duration = Duration::from_secs(5);
+/// For how long a hint is tried whose lease is not to be had. By then the mark behind it is due.
+const HINTED: Duration = Duration::from_secs(30);
+/// After how long without success the loop counts as broken.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// The worker of a node. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub struct Worker(Arc<Inner>);
+
+struct Inner {
+    tenants: Tenants,
+    works: Vec<Arc<dyn Work>>,
+    /// Tells this worker's leases from those of others.
+    owner: String,
+    /// When the loop last did what it should; none while there is no loop.
+    succeeded: Mutex<Option<Instant>>,
+    late_finds: AtomicU64,
+}
+
+impl Worker {
+    /// A worker that does these kinds of work.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new(tenants: Tenants, works: Vec<Arc<dyn Work>>) -> Result<Self> {
+        let owner = HEXLOWER.encode(&random_bytes::<8>()?);
+        Ok(Self(Arc::new(Inner { tenants, works, owner, succeeded: Mutex::default(), late_finds: AtomicU64::new(0) })))
+    }
+
+    /// Works until it is told to stop, then finishes what it has begun. Whoever drops the future instead cuts off what
+    /// runs; it is done again when the leases have ended.
+    pub async fn run(&self, stop: CancellationToken) {
+        let due = self.due();
+        self.succeeded();
+        due.hear(true);
+        let mut shift = Shift::default();
+        let mut clock = tokio::time::interval(TICK);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let ticked = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = clock.tick() => true,
+                () = due.hinted() => false,
+                Some(_) = shift.running.join_next(), if !shift.running.is_empty() => false,
+            };
+            match self.take(&mut shift, ticked).await {
+                Ok(()) => self.succeeded(),
+                Err(error) => tracing::error!(error = cause(&error), "it could not be asked what is due"),
+            }
+        }
+        due.hear(false);
+        while shift.running.join_next().await.is_some() {}
+        *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Does all that is due now, until nothing is. For tests, which move the clock.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn drain(&self) -> Result<()> {
+        self.due().enrol_for_sweep().await?;
+        let mut kinds = self.kinds();
+        kinds.push(WorkKind::Sweep);
+        loop {
+            let leases = self.due().claim(&self.0.owner, &kinds, SLOTS as u64).await?;
+            if leases.is_empty() {
+                return Ok(());
+            }
+            let mut shift = Shift::default();
+            for lease in leases {
+                self.begin(&mut shift, lease);
+            }
+            while shift.running.join_next().await.is_some() {}
+        }
+    }
+
+    /// Whether the loop does what it should; none on a node that has no loop.
+    #[must_use]
+    pub fn healthy(&self) -> Option<bool> {
+        let succeeded = *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner);
+        succeeded.map(|at| at.elapsed() <= SILENT)
+    }
+
+    /// How much sweeps have found that the index did not know of.
+    #[must_use]
+    pub fn late_finds(&self) -> u64 {
+        self.0.late_finds.load(Ordering::Relaxed)
+    }
+
+    fn due(&self) -> &DueWork {
+        self.0.tenants.due()
+    }
+
+    fn kinds(&self) -> Vec<WorkKind> {
+        self.0.works.iter().map(|work| work.kind()).collect()
+    }
+
+    fn succeeded(&self) {
+        *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Takes leases for the slots that are free.
+    async fn take(&self, shift: &mut Shift, ticked: bool) -> Result<()> {
+        let kinds = self.kinds();
+        for hint in self.due().hints() {
+            if kinds.contains(&hint.1) {
+                shift.hints.insert(hint, Instant::now());
+            }
+        }
+        // Work that somebody is at has perhaps looked already: what the hint is about may come too late for it.
+        shift.hints.retain(|_, since| since.elapsed() < HINTED);
+        let hints: Vec<_> = shift.hints.keys().copied().collect();
+        for (tenant_id, kind) in hints {
+            if shift.free() == 0 {
+                break;
+            }
+            if let Some(lease) = self.due().claim_hinted(&self.0.owner, tenant_id, kind).await? {
+                shift.hints.remove(&(tenant_id, kind));
+                self.begin(shift, lease);
+            }
+        }
+        for lease in self.due().claim(&self.0.owner, &kinds, shift.free() as u64).await? {
+            shift.hints.remove(&(lease.tenant_id, lease.kind));
+            self.begin(shift, lease);
+        }
+        // A worker without work has nothing to sweep for.
+        if !ticked || kinds.is_empty() {
+            return Ok(());
+        }
+        if shift.enrolled.is_none_or(|at| at.elapsed() >= ENROL) {
+            self.due().enrol_for_sweep().await?;
+            shift.enrolled = Some(Instant::now());
+        }
+        // One tenant a second: a sweep opens its database, and is in no hurry.
+        let one = u64::from(shift.free() > 0);
+        for lease in self.due().claim(&self.0.owner, &[WorkKind::Sweep], one).await? {
+            self.begin(shift, lease);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, shift: &mut Shift, lease: Lease) {
+        shift.handles.retain(|_, handle| !handle.is_finished());
+        let key = (lease.tenant_id, lease.kind);
+        // After a long pause of the process a lease of ours can have ended unnoticed, and be ours again.
+        if let Some(earlier) = shift.handles.remove(&key) {
+            earlier.abort();
+        }
+        let span = tracing::info_span!("work", kind = ?lease.kind, tenant = ids::encode("tenant", lease.tenant_id));
+        let worker = self.clone();
+        let handle = shift.running.spawn(async move { worker.perform(&lease).await }.instrument(span));
+        shift.handles.insert(key, handle);
+    }
+
+    /// Does the work of a lease and gives the lease back.
+    async fn perform(&self, lease: &Lease) {
+        let done = tokio::select! {
+            done = self.work(lease) => done,
+            () = self.lost(lease) => {
+                tracing::warn!("the lease was lost; the work was dropped");
+                return;
+            }
+        };
+        let given_back = match done {
+            // What is due already goes to the end of the queue: a tenant with much to do leaves room for others.
+            Ok(next) => {
+                let now = self.0.tenants.master().clock().now();
+                self.due().finish(lease, next.map(|next| next.max(now))).await
+            }
+            Err(reason) => {
+                tracing::error!(error = reason, failures = lease.failures + 1, "work failed; it is tried again");
+                self.due().failed(lease, &reason).await
+            }
+        };
+        match given_back {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("the lease had ended before the work was done"),
+            Err(error) => tracing::error!(error = cause(&error), "the lease could not be given back; it will end"),
+        }
+    }
+
+    /// Does the work in the tenant's database, as the platform. A panic is a failure like others.
+    async fn work(&self, lease: &Lease) -> Result<Option<DateTime<Utc>>, String> {
+        let work = async {
+            let tenant = self.0.tenants.open(lease.tenant_id).await?;
+            let db = tenant.for_actor(Arc::new(Actor::system(lease.tenant_id)), None);
+            match self.0.works.iter().find(|work| work.kind() == lease.kind) {
+                Some(work) => work.run(&db).await,
+                None => self.sweep(&db).await,
+            }
+        };
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(done) => done.map_err(|error| cause(&error)),
+            Err(panic) => Err(format!("it panicked: {}", message(&*panic))),
+        }
+    }
+
+    /// Renews the lease for as long as it can; resolves when it is lost.
+    async fn lost(&self, lease: &Lease) {
+        let long = LEASE.to_std().unwrap_or(RENEW);
+        let mut held = Instant::now();
+        loop {
+            tokio::time::sleep(RENEW).await;
+            let asked = Instant::now();
+            match self.due().renew(lease).await {
+                Ok(true) => held = asked,
+                Ok(false) => return,
+                Err(_) if held.elapsed() >= long => return,
+                Err(error) => tracing::warn!(error = cause(&error), "a lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Looks for what is due without the index knowing.
+    async fn sweep(&self, db: &TenantDb) -> Result<Option<DateTime<Utc>>> {
+        let tenant_id = db.tenant().id();
+        for work in &self.0.works {
+            let kind = work.kind();
+            // Before and after: what comes or goes meanwhile is known at one of the two times.
+            let before = self.due().known(tenant_id, kind).await?;
+            let Some(next) = work.next(db).await? else { continue };
+            let after = self.due().known(tenant_id, kind).await?;
+            let by = next.max(db.clock().now()) + MARKED;
+            if [before, after].iter().any(|known| covers(known, by)) {
+                continue;
+            }
+            self.due().lower(tenant_id, kind, next).await?;
+            self.0.late_finds.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(missed = ?kind, due = %next, "something was due that nobody was told of");
+        }
+        Ok(Some(db.clock().now() + SWEEP_EVERY))
+    }
+}
+
+/// What a loop holds.
+#[derive(Default)]
+struct Shift {
+    running: JoinSet<()>,
+    /// The tasks of what runs.
+    handles: HashMap<(Uuid, WorkKind), AbortHandle>,
+    /// What was committed in this process and is not worked on yet, and since when.
+    hints: HashMap<(Uuid, WorkKind), Instant>,
+    /// When it was last looked for tenants that are not swept yet.
+    enrolled: Option<Instant>,
+}
+
+impl Shift {
+    fn free(&self) -> usize {
+        SLOTS.saturating_sub(self.running.len())
+    }
+}
+
+/// Whether somebody will have looked by this time.
+fn covers(known: &Known, by: DateTime<Utc>) -> bool {
+    known.leased || known.failing || known.due_at.is_some_and(|due| due <= by)
+}
+
+/// What went wrong, for the log: the cause of an internal error, which its text keeps to itself.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Internal(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word")
+}

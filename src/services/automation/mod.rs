@@ -1,0 +1,3 @@
+//! What happens by itself: e-mail that leaves.
+
+pub mod email;

@@ -1,0 +1,26 @@
+//! What happens by itself: the index of what is due, the worker, e-mail.
+
+mod due;
+mod email;
+mod worker;
+
+/// Runs a test on SQLite and on PostgreSQL: `async fn name(engine) { … }`.
+#[macro_export]
+macro_rules! on_each_engine {
+    ($($(#[$meta:meta])* async fn $name:ident($engine:ident) $body:block)*) => { $(
+        async fn $name($engine: $crate::support::Engine) $body
+
+        $(#[$meta])*
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name($crate::support::Engine::Postgres).await;
+            }
+        }
+    )* };
+}
