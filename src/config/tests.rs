@@ -91,6 +91,8 @@ fn all_problems_are_reported_together() {
         ("RAPPORT_DATABASE__MASTER_URL", "sqlite::memory:"),
         ("RAPPORT_AUTH__ACCESS_TOKEN_MINUTES", "0"),
         ("RAPPORT_LIMITS__TOKENS", "0"),
+        ("RAPPORT_LIMITS__LIVE_CONNECTIONS_PER_USER", "0"),
+        ("RAPPORT_LIMITS__LIVE_BACKLOG", "0"),
         ("RAPPORT_LOGGING__FILTER", "info,=nonsense="),
         ("RAPPORT_TENANTS__BASE_CURRENCY", "Euro"),
     ]));
@@ -101,11 +103,19 @@ fn all_problems_are_reported_together() {
         "database.master_url",
         "auth.access_token_minutes",
         "limits.tokens",
+        "limits.live_connections_per_user",
+        "limits.live_backlog",
         "logging.filter",
         "tenants.base_currency",
     ] {
         assert!(text.contains(setting), "{setting} is not in:\n{text}");
     }
+}
+
+#[test]
+fn a_tenant_may_hold_what_one_of_its_users_may() {
+    let text = problems(&environment(&[("RAPPORT_LIMITS__LIVE_CONNECTIONS_PER_TENANT", "10")]));
+    assert!(text.contains("limits.live_connections_per_tenant") && text.contains("per_user (50)"), "{text}");
 }
 
 #[test]

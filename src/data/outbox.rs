@@ -19,7 +19,7 @@ use sea_orm::{
 use tokio::{
     sync::{
         Mutex,
-        broadcast::{self, error::RecvError, error::TryRecvError},
+        broadcast::{self, error::RecvError},
     },
     time::{Duration, Interval, MissedTickBehavior, interval, sleep},
 };
@@ -246,10 +246,7 @@ impl Changes {
                     batch.push(event);
                 }
                 if batch.len() < PAGE {
-                    next = match self.events.try_recv() {
-                        Ok(event) => Some(event),
-                        Err(TryRecvError::Empty | TryRecvError::Lagged(_) | TryRecvError::Closed) => None,
-                    };
+                    next = self.events.try_recv().ok();
                 }
             }
             if !batch.is_empty() {

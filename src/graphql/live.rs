@@ -184,6 +184,17 @@ impl Subscriber {
         wanted.then_some(Change { event, record_type, meta })
     }
 
+    /// The records in the batch by their types, each once, in the order in which they are told of.
+    fn records(&self) -> HashMap<&'static str, Vec<Uuid>> {
+        let (mut records, mut known) = (HashMap::<_, Vec<Uuid>>::new(), HashSet::new());
+        for Change { event, meta, .. } in &self.batch {
+            if known.insert((meta.name, event.record_id)) {
+                records.entry(meta.name).or_default().push(event.record_id);
+            }
+        }
+        records
+    }
+
     /// Takes from the batch what the subscriber may not see now: one statement a record type.
     async fn check(&mut self) -> Result<()> {
         let principal = self.identity.renew(self.caller.principal()?).await?;
@@ -191,17 +202,15 @@ impl Subscriber {
             return Err(Error::Unauthenticated("log in to a tenant".to_owned()));
         };
         let db = self.tenant.for_actor(member.actor.clone(), None);
-        let mut ids: HashMap<&str, (&'static RecordMeta, HashSet<Uuid>)> = HashMap::new();
-        for change in &self.batch {
-            ids.entry(change.meta.name).or_insert((change.meta, HashSet::new())).1.insert(change.event.record_id);
+        let mut seen = HashSet::new();
+        for (name, ids) in self.records() {
+            if let Some((_, meta)) = record_types().find(|(_, meta)| meta.name == name) {
+                seen.extend(db.seen(meta, &ids).await?.into_iter().map(|id| (name, id)));
+            }
         }
-        let mut seen = HashMap::new();
-        for (name, (meta, ids)) in ids {
-            seen.insert(name, db.seen(meta, &Vec::from_iter(ids)).await?);
-        }
-        self.batch.retain(|change| seen[change.meta.name].contains(&change.event.record_id));
+        self.batch.retain(|change| seen.contains(&(change.meta.name, change.event.record_id)));
         let mut rights = Data::default();
-        rights.insert(loader::loader(db.clone()));
+        rights.insert(loader::loader_ahead(db.clone(), self.records()));
         rights.insert(db);
         rights.insert(Caller { principal: Some(principal), client: self.caller.client.clone() });
         (self.checked, self.rights) = (Instant::now(), Arc::new(rights));

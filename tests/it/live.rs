@@ -140,6 +140,10 @@ on_both_engines! {
             heard.push(live);
             let sequences: Vec<i64> = heard.iter().map(sequence).collect();
             assert_eq!(sequences, Vec::from_iter(cursor + 1..=cursor + 1005));
+            for change in heard.iter().map(|answer| &answer["data"]["recordChanged"]) {
+                let deleted = change["recordId"] == first.as_str();
+                assert_eq!(change["node"]["id"], if deleted { Value::Null } else { change["recordId"].clone() });
+            }
             let told = told(&heard);
             assert_eq!(told[..2], expected);
             assert_eq!(told[1002..], [
@@ -147,10 +151,15 @@ on_both_engines! {
                 ("customer.deleted".to_owned(), first.clone()),
                 ("customer.created".to_owned(), last.clone()),
             ]);
-            assert_eq!(heard[1003]["data"]["recordChanged"]["node"], Value::Null, "it is deleted");
-            assert_eq!(heard[1004]["data"]["recordChanged"]["node"]["id"], last.as_str());
         }
         assert!(tokio::time::timeout(QUIET, stream.next()).await.is_err(), "nothing comes twice");
+
+        // As the documentation shows it to clients.
+        let shown = include_str!("../tools/clients/changes.graphql");
+        let mut stream = tenant.admin.stream_with(shown, json!({ "after": cursor.to_string() })).await;
+        let customers = hear(&mut stream, 5).await;
+        assert_eq!(told(&customers)[..2], expected);
+        assert_eq!(customers[2]["data"]["recordChanged"]["changedFields"], json!(["name"]));
 
         // Without a cursor it begins now.
         let mut stream = tenant.admin.stream(&subscription(None)).await;
@@ -258,6 +267,15 @@ on_both_engines! {
             let mut socket = Socket::open(&tenant.admin, &subscription(Some(after))).await.unwrap();
             assert_eq!(code(&socket.next().await.unwrap()), "RESYNC");
         }
+        // Nor does it go unsaid when what is missing goes while a reader is on its way.
+        activities(&app, &tenant, 600, 10).await;
+        let opened = app.app.identity().tenants().open(tenant.id).await.unwrap();
+        let mut changes = opened.changes(Some(newest), 10_000).await.unwrap();
+        assert_eq!(changes.next().await.unwrap().len(), 500);
+        raw.execute_unprepared(&format!("DELETE FROM event WHERE seq <= {}", newest + 550)).await.unwrap();
+        assert_eq!(changes.next().await.unwrap_err().code(), "RESYNC");
+        let newest = newest + 600;
+
         // Nothing is kept, and nothing was missed.
         raw.execute_unprepared("DELETE FROM event").await.unwrap();
         let mut stream = tenant.admin.stream(&subscription(Some(newest - 1))).await;
@@ -323,6 +341,30 @@ on_both_engines! {
             assert_eq!(answer["data"]["recordChanged"]["node"]["id"], product, "read with the rights of now");
         }
     }
+}
+
+/// The server counts the transactions of a database; a statement by itself is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn catching_up_costs_few_statements() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let tenant = app.tenant("acme").await;
+    let before = head(&app, &tenant).await;
+    activities(&app, &tenant, 1000, 10).await;
+    let raw = app.raw(tenant.id).await;
+    let transactions = async || {
+        // A connection reports what it did when it has been idle for a while.
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let count = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+        let row = raw.query_one_raw(statement(&raw, count)).await.unwrap().unwrap();
+        row.try_get_by_index::<i64>(0).unwrap()
+    };
+    let earlier = transactions().await;
+    let mut stream = tenant.admin.stream(&subscription(Some(before))).await;
+    hear(&mut stream, 1000).await;
+    drop(stream);
+    let cost = transactions().await - earlier;
+    // Three pages, what is seen of each, and forty batches of records; the follower looks once a second besides.
+    assert!((45..200).contains(&cost), "{cost} statements");
 }
 
 /// A subscriber that does not read, on either engine.

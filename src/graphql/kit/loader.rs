@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,8 +29,19 @@ pub type RecordLoader = DataLoader<Batch>;
 /// A loader for one request.
 #[must_use]
 pub fn loader(db: TenantDb) -> RecordLoader {
-    DataLoader::new(Batch(db), TokioSpawner::current(), Yield).delay(Duration::ZERO)
+    loader_ahead(db, HashMap::new())
 }
+
+/// A loader for records that are asked for one after another: of each type those with these ids, in this order. When
+/// one is asked for, those that come next are read along with it and kept.
+#[must_use]
+pub fn loader_ahead(db: TenantDb, ids: HashMap<&'static str, Vec<Uuid>>) -> RecordLoader {
+    let batch = Batch { db, ahead: ids, read: Mutex::default() };
+    DataLoader::new(batch, TokioSpawner::current(), Yield).delay(Duration::ZERO)
+}
+
+/// How many records are read along. What is selected of each may be much, so they are not all read at once.
+const AHEAD: usize = 25;
 
 /// Collects what is asked for at the same time. A delay would only add latency: one turn of the scheduler is enough
 /// for every sibling to ask.
@@ -43,7 +54,13 @@ impl Timer for Yield {
 }
 
 /// Loads what was collected.
-pub struct Batch(TenantDb);
+pub struct Batch {
+    db: TenantDb,
+    /// What will be asked for, by type.
+    ahead: HashMap<&'static str, Vec<Uuid>>,
+    /// What was read along, by the place in the query and the id; nothing for what is not seen.
+    read: Mutex<HashMap<(u64, Uuid), Option<String>>>,
+}
 
 /// What is asked for: a record, or a relation of a record. Keys of one `place` in the query are loaded together.
 #[derive(Clone)]
@@ -120,12 +137,30 @@ impl Batch {
         }
         let found = match (&keys[0].what, &keys[0].by) {
             (What::Record(plan), By::Text(column, _)) => {
-                let found = self.0.plan_json_by(column, &texts, plan).await?;
+                let found = self.db.plan_json_by(column, &texts, plan).await?;
                 return Ok(found.into_iter().map(|(text, json)| (By::Text(column, text), json)).collect());
             }
-            (What::Record(plan), By::Id(_)) => self.0.plan_json(&ids, plan).await?,
-            (What::Relation(parent, child), _) => self.0.plan_children(parent, child, &ids).await?,
+            (What::Record(plan), By::Id(_)) => self.records(keys[0].place, ids, plan).await?,
+            (What::Relation(parent, child), _) => self.db.plan_children(parent, child, &ids).await?,
         };
         Ok(found.into_iter().map(|(id, json)| (By::Id(id), json)).collect())
+    }
+
+    /// The records with these ids, and those that come next, from what was read along or in one statement.
+    async fn records(&self, place: u64, ids: Vec<Uuid>, plan: &Plan) -> Result<HashMap<Uuid, String>, Error> {
+        let Some(ahead) = self.ahead.get(plan.meta.name) else { return self.db.plan_json(&ids, plan).await };
+        let mut wanted: Vec<Uuid> = {
+            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().copied().filter(|id| !read.contains_key(&(place, *id))).collect()
+        };
+        if let Some(first) = wanted.first() {
+            let next = ahead.iter().skip_while(|id| *id != first).skip(1).take(AHEAD - 1);
+            wanted.extend(next.copied().collect::<Vec<_>>());
+            let mut found = self.db.plan_json(&wanted, plan).await?;
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.extend(wanted.into_iter().map(|id| ((place, id), found.remove(&id))));
+        }
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(ids.into_iter().filter_map(|id| Some((id, read.get(&(place, id))?.clone()?))).collect())
     }
 }

@@ -161,6 +161,33 @@ fn ordinary_documents_pass() {
     }
 }
 
+/// A document over each kind of bound, and the code that refuses it: the same on every way in.
+pub fn over_the_bounds() -> Vec<(String, &'static str)> {
+    let aliases: String = (0..101).map(|number| format!(" a{number}: id")).collect();
+    let costly = "{ customers(first: 100) { nodes { contacts(first: 100) { nodes { contacts { nodes { id } } } } } } }";
+    vec![
+        (doubling(20), "COMPLEXITY_EXCEEDED"),
+        (format!("{{ customers {{ nodes {{{aliases}}} }} }}"), "COMPLEXITY_EXCEEDED"),
+        (format!("{{ hello {} }}", "@a ".repeat(101)), "COMPLEXITY_EXCEEDED"),
+        (costly.to_owned(), "COMPLEXITY_EXCEEDED"),
+        ("{a".repeat(40), "DEPTH_EXCEEDED"),
+        ("{ ...A } fragment A on Query { ...A }".to_owned(), "GRAPHQL_VALIDATION_FAILED"),
+    ]
+}
+
+#[tokio::test]
+async fn the_bounds_hold_by_post_and_by_get() {
+    let server = Server::start().await;
+    for (query, code) in over_the_bounds() {
+        let text: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let get = server.client.get(server.url(&format!("/graphql?query={text}"))).send().await.unwrap();
+        let get: serde_json::Value = serde_json::from_str(&get.text().await.unwrap()).unwrap();
+        for answer in [get, server.ask(&query).await] {
+            assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query:.100}");
+        }
+    }
+}
+
 /// What GraphiQL and every code generator ask first.
 pub const INTROSPECTION: &str = include_str!("introspection.graphql");
 

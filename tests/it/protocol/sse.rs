@@ -65,6 +65,15 @@ async fn queries_mutations_and_errors_come_the_same_way() {
 }
 
 #[tokio::test]
+async fn the_bounds_hold_for_streams() {
+    let server = Server::start().await;
+    for (query, code) in super::limits::over_the_bounds() {
+        let events = events(stream(&server, &query).await).await;
+        assert_eq!(events[0].1.pointer("/errors/0/extensions/code"), Some(&json!(code)), "{query:.100}: {events:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_can_be_had_by_get() {
     let server = Server::start().await;
     let get = async |query: &str| {

@@ -166,6 +166,17 @@ async fn an_operation_that_cannot_run_ends_with_its_errors() {
 }
 
 #[tokio::test]
+async fn the_bounds_hold_on_a_socket() {
+    let server = Server::start().await;
+    let mut socket = Socket::ready(&server).await;
+    for (query, code) in super::limits::over_the_bounds() {
+        socket.subscribe("x", &query).await;
+        let message = socket.hear().await;
+        assert_eq!(message["payload"][0]["extensions"]["code"], code, "{query:.100}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_fails_midway_says_so() {
     let server = Server::start().await;
     let mut socket = Socket::ready(&server).await;

@@ -65,11 +65,16 @@ impl Session {
 
     /// Opens a subscription as server-sent events.
     pub async fn stream(&self, query: &str) -> EventStream {
+        self.stream_with(query, json!({})).await
+    }
+
+    /// As [`Session::stream`], with variables.
+    pub async fn stream_with(&self, query: &str, variables: Value) -> EventStream {
         let mut request = self.client.post(&self.url).header("accept", "text/event-stream");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let response = request.json(&json!({ "query": query })).send().await.unwrap();
+        let response = request.json(&json!({ "query": query, "variables": variables })).send().await.unwrap();
         EventStream { response, text: String::new() }
     }
 
