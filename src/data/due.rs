@@ -191,12 +191,18 @@ impl DueWork {
         self.take(owner, due, limit).await
     }
 
-    /// Takes the lease of one kind of work of a tenant, due or not: there is a hint that it is.
+    /// Takes the lease of one kind of work of a tenant, due or not: there is a hint that it is. What waits after a
+    /// failure goes on waiting, so that a tenant which commits all the time does not fail all the time.
     ///
     /// # Errors
     /// When the master database fails.
     pub async fn claim_hinted(&self, owner: &str, tenant_id: Uuid, kind: WorkKind) -> Result<Option<Lease>> {
-        let this = Condition::all().add(due_work::Column::TenantId.eq(tenant_id)).add(due_work::Column::Kind.eq(kind));
+        let now = self.0.master.clock().now();
+        let well = Condition::any().add(due_work::Column::Failures.eq(0)).add(due_work::Column::DueAt.lte(now));
+        let this = Condition::all()
+            .add(due_work::Column::TenantId.eq(tenant_id))
+            .add(due_work::Column::Kind.eq(kind))
+            .add(well);
         Ok(self.take(owner, this, 1).await?.pop())
     }
 

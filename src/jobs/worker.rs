@@ -154,6 +154,8 @@ impl Worker {
 
     /// Takes leases for the slots that are free.
     async fn take(&self, shift: &mut Shift, ticked: bool) -> Result<()> {
+        // What has ended leaves its slot, whatever woke the loop.
+        while shift.running.try_join_next().is_some() {}
         let kinds = self.kinds();
         for hint in self.due().hints() {
             if kinds.contains(&hint.1) {

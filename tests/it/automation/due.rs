@@ -145,6 +145,7 @@ on_both_databases! {
             assert_eq!(usize::try_from(lease.failures).unwrap(), failures);
             assert!(due.failed(&lease, "broken").await.unwrap());
             assert!(due.known(id, Email).await.unwrap().failing);
+            assert_eq!(due.claim_hinted("test", id, Email).await.unwrap(), None, "a hint does not end the pause");
             let wait = due.known(id, Email).await.unwrap().due_at.unwrap() - platform.clock.now();
             assert!(wait <= Duration::seconds(pause) && wait > Duration::seconds(pause - 2), "{wait}");
             pass(&platform, pause);

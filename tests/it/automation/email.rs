@@ -88,7 +88,7 @@ on_each_engine! {
         invite(&tenant, "Bob Builder", "bob@acme.example").await;
         let answered = begin.elapsed();
         let received = server.wait_for(1).await.remove(0);
-        println!("{engine:?}: answered after {answered:?}, with the mail server after {:?}", begin.elapsed());
+        eprintln!("{engine:?}: answered after {answered:?}, with the mail server after {:?}", begin.elapsed());
 
         assert_eq!((received.from.as_str(), received.to.as_slice()), ("crm@rapport.example", &["bob@acme.example".to_owned()][..]));
         assert_eq!(received.header("To").unwrap(), "\"Bob Builder\" <bob@acme.example>");
@@ -122,8 +122,7 @@ on_each_engine! {
         server.when(|verb, _| (verb == "RCPT").then_some(Reply::Say("450 4.2.1 the mailbox is busy")));
         queue(&app, &tenant, "bob@acme.example", "invitation", variables(&app)).await;
         drain(&app).await;
-        let mut attempts = 1;
-        for minutes in [1, 5, 30, 120, 360, 1440] {
+        for (attempts, minutes) in (1..).zip([1, 5, 30, 120, 360, 1440]) {
             let message = mail(&app, &tenant).await.remove(0);
             assert_eq!((message.status, message.attempts), (EmailStatus::Queued, attempts));
             assert!(message.last_error.unwrap().contains("the mailbox is busy"));
@@ -133,7 +132,6 @@ on_each_engine! {
             assert_eq!(mail(&app, &tenant).await[0].attempts, attempts, "not yet");
             app.clock.advance(Duration::seconds(10));
             drain(&app).await;
-            attempts += 1;
         }
         let message = mail(&app, &tenant).await.remove(0);
         assert_eq!((message.status, message.attempts), (EmailStatus::Failed, 7));
@@ -236,7 +234,7 @@ on_each_engine! {
         }
         let begin = Instant::now();
         drain(&app).await;
-        println!("{engine:?}: 120 messages in {:?}", begin.elapsed());
+        eprintln!("{engine:?}: 120 messages in {:?}", begin.elapsed());
         let mut recipients: Vec<_> = server.received().into_iter().flat_map(|message| message.to).collect();
         recipients.sort();
         recipients.dedup();
