@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{activity, customer, interaction, opportunity, ticket, user};
+use super::{activity, customer, interaction, opportunity, ticket, ticket_comment, user};
 use crate::record::{Record, Relation as Link, many, one, related};
 
 crate::tenant_table! {
@@ -65,6 +65,7 @@ impl Record for Entity {
             one::<user::Entity>("owner", "owner_id"),
             many::<opportunity::Entity>("opportunities", "primary_contact_id"),
             many::<ticket::Entity>("tickets", "contact_id"),
+            many::<ticket_comment::Entity>("ticketComments", "contact_id"),
             related::<activity::Entity>("activities", "contact"),
             related::<interaction::Entity>("interactions", "contact"),
         ]

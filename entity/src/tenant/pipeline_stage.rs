@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{opportunity, pipeline};
+use super::{opportunity, opportunity_stage_change, pipeline};
 use crate::record::{Record, Relation as Link, Scope, many, one};
 
 crate::value_set! {
@@ -48,6 +48,8 @@ impl Record for Entity {
         vec![
             one::<pipeline::Entity>("pipeline", "pipeline_id"),
             many::<opportunity::Entity>("opportunities", "stage_id"),
+            many::<opportunity_stage_change::Entity>("arrivals", "to_stage_id"),
+            many::<opportunity_stage_change::Entity>("departures", "from_stage_id"),
         ]
     }
 

@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{activity, api_key, contact, customer, interaction, lead, opportunity, role, ticket};
+use super::{activity, api_key, audit_log, contact, customer, interaction, lead, opportunity, role, ticket};
 use crate::record::{Record, Relation as Link, Scope, many, one};
 
 crate::value_set! {
@@ -71,6 +71,7 @@ impl Record for Entity {
             many::<activity::Entity>("activities", "owner_id"),
             many::<interaction::Entity>("interactions", "owner_id"),
             many::<api_key::Entity>("apiKeys", "owner_id"),
+            many::<audit_log::Entity>("auditLogs", "actor_id"),
         ]
     }
 

@@ -95,6 +95,7 @@ impl MigrationTrait for Migration {
         for sql in [
             "CREATE UNIQUE INDEX uq_audit_log_seq ON audit_log (seq)",
             "CREATE INDEX ix_audit_log_record ON audit_log (record_id, seq)",
+            "CREATE INDEX ix_audit_log_actor ON audit_log (actor_id, created_at, id)",
             "CREATE INDEX ix_audit_log_created_at ON audit_log (created_at, id)",
             "CREATE INDEX ix_idempotency_key_created_at ON idempotency_key (created_at)",
         ] {

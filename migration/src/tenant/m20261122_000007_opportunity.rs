@@ -96,7 +96,11 @@ impl MigrationTrait for Migration {
                 ("from_stage_id", "pipeline_stage"),
                 ("to_stage_id", "pipeline_stage"),
             ],
-            indexes: vec![index("opportunity_id, created_at, id")],
+            indexes: vec![
+                index("opportunity_id, created_at, id"),
+                index("to_stage_id, created_at, id"),
+                index("from_stage_id, created_at, id"),
+            ],
         }
         .create(manager)
         .await

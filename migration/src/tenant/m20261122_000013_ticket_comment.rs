@@ -20,7 +20,7 @@ impl MigrationTrait for Migration {
             name: "ticket_comment",
             columns: vec![uuid("ticket_id"), text("body"), boolean("is_public"), uuid_null("contact_id")],
             references: &[("ticket_id", "ticket"), ("contact_id", "contact")],
-            indexes: vec![index("ticket_id, created_at, id")],
+            indexes: vec![index("ticket_id, created_at, id"), index("contact_id, created_at, id")],
         }
         .create(manager)
         .await

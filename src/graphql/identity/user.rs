@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use entity::tenant::user::UserStatus;
 use serde::Deserialize;
 
-use super::{api_key::ApiKey, identity, role::Role};
+use super::{api_key::ApiKey, audit_log::AuditLog, identity, role::Role};
 use crate::{
     data::plan::Children,
     graphql::{
@@ -81,6 +81,8 @@ crate::object! {
         many interactions: Interaction,
         /// The API keys that act for the person. Needs `api_keys.read`.
         many api_keys: ApiKey,
+        /// What the person has done, the last first. Needs `audit.read`.
+        many audit_logs: AuditLog,
         /// Who created it.
         one created_by: User,
         /// Who changed it last.

@@ -17,7 +17,7 @@ use crate::{
             id::Id,
             scalars::{EmailAddress, PhoneNumber},
         },
-        support::ticket::Ticket,
+        support::{ticket::Ticket, ticket_comment::TicketComment},
     },
 };
 
@@ -77,6 +77,8 @@ crate::object! {
         many interactions: Interaction,
         /// What the person asked for or complained about. Needs `tickets.read`.
         many tickets: Ticket,
+        /// What the person wrote about tickets. Needs `tickets.read`.
+        many ticket_comments: TicketComment,
         /// Who created it.
         one created_by: User,
         /// Who changed it last.

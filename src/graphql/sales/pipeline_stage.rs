@@ -7,7 +7,7 @@ use entity::tenant::pipeline_stage::{self, StageKind};
 use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 
-use super::{opportunity::Opportunity, pipeline::Pipeline};
+use super::{opportunity::Opportunity, opportunity_stage_change::OpportunityStageChange, pipeline::Pipeline};
 use crate::{
     data::plan::Children,
     error::Result,
@@ -58,6 +58,10 @@ crate::object! {
         one pipeline: Pipeline,
         /// The deals in it. Needs `opportunities.read`.
         many opportunities: Opportunity,
+        /// The moves of deals into it, the last first. Needs `opportunities.read`.
+        many arrivals: OpportunityStageChange,
+        /// The moves of deals out of it, the last first. Needs `opportunities.read`.
+        many departures: OpportunityStageChange,
         /// Who created it.
         one created_by: User,
         /// Who changed it last.

@@ -7,8 +7,9 @@ use super::source::{self, names};
 
 /// The files in which the platform's own actor is made, how often, and why. Act for the user instead of adding to this
 /// list.
-const PLACES: [(&str, usize, &str); 5] = [
+const PLACES: [(&str, usize, &str); 6] = [
     ("src/cli/platform.rs", 1, "commands of those who run the platform: users and imports"),
+    ("src/jobs/worker.rs", 1, "work that nobody waits for, such as sending e-mail"),
     ("src/services/demo/mod.rs", 1, "the made-up data of the demo"),
     ("src/services/identity/mirror.rs", 1, "what a crash left untold: nobody knows any more who acted"),
     ("src/services/identity/password.rs", 1, "a link to reset a password is asked for by nobody who is logged in"),
