@@ -204,12 +204,8 @@ impl Identity {
 
 /// What a role's record says that it allows.
 fn known_permissions(record: &role_record::Model) -> PermissionSet {
-    let mut set = PermissionSet::default();
     let names = record.permissions.as_array().into_iter().flatten().filter_map(|name| name.as_str());
-    for permission in names.filter_map(|name| name.parse::<Permission>().ok()).filter(|one| *one != PLATFORM_ONLY) {
-        set.grant(permission);
-    }
-    set
+    names.filter_map(|name| name.parse().ok()).filter(|permission| *permission != PLATFORM_ONLY).collect()
 }
 
 /// The role's name stands with its users as well.

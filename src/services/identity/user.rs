@@ -1,5 +1,5 @@
-//! Users: invited, changed, disabled, deleted, restored. See the module above for the two databases and `guard` for what nobody
-//! may do.
+//! Users: invited, changed, disabled, deleted, restored. See the module above for the two databases and `guard` for
+//! what nobody may do.
 //!
 //! Each call here is one unit of work of its own, because a user's account is committed with it.
 
@@ -373,13 +373,16 @@ impl Identity {
                 }
                 let (tenant_id, now) = (unit.actor().tenant_id, unit.now());
                 let role = match before.role_id {
-                    Some(role_id) => self.role_row(tenant_id, role_id).await.ok(),
-                    None => None,
+                    Some(role_id) => self.role_row(tenant_id, role_id).await,
+                    None => Err(no_role()),
                 };
-                let Some(role) = role else {
-                    let message = "The role of this user does not exist any more; restore the role first";
-                    return Err(Error::user(UserErrorCode::InvalidState, &["id"], message));
-                };
+                let role = role.map_err(|error| match error {
+                    Error::User(_) => {
+                        let message = "The role of this user does not exist any more; restore the role first";
+                        Error::user(UserErrorCode::InvalidState, &["id"], message)
+                    }
+                    other => other,
+                })?;
                 let change = user::ActiveModel {
                     status: Set(UserStatus::Invited),
                     role_name: Set(Some(role.name)),
