@@ -36,6 +36,9 @@ use crate::{
     error::{Error, Result, UserError, UserErrorCode},
 };
 
+/// The work that every event makes due: that of the consumers of the outbox.
+const CONSUMERS: [WorkKind; 2] = [WorkKind::Notification, WorkKind::Webhook];
+
 /// One transaction that writes. See the module.
 pub struct Unit {
     pub(super) tx: DatabaseTransaction,
@@ -136,7 +139,7 @@ pub struct Savepoint {
 }
 
 impl Unit {
-    async fn begin(db: &TenantDb) -> Result<Self> {
+    pub(super) async fn begin(db: &TenantDb) -> Result<Self> {
         let tx = db.tenant.engine.begin().await?;
         Ok(Self {
             tx,
@@ -149,18 +152,20 @@ impl Unit {
         })
     }
 
-    async fn commit(self) -> Result<()> {
+    pub(super) async fn commit(self) -> Result<()> {
         let tenant = &self.db.tenant;
         // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
-        for kind in &self.due {
-            tenant.due.mark(tenant.id, *kind, self.now).await?;
+        let mut due: Vec<WorkKind> = self.due.into_iter().collect();
+        if self.journal.has_events() {
+            due.extend(CONSUMERS);
         }
+        tenant.due.mark_all(tenant.id, &due, self.now).await?;
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
         self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
         self.tx.commit().await?;
-        for kind in &self.due {
-            tenant.due.hint(tenant.id, *kind);
+        for kind in due {
+            tenant.due.hint(tenant.id, kind);
         }
         tenant.feed.publish(events);
         Ok(())
