@@ -26,6 +26,7 @@ use uuid::Uuid;
 use super::{
     Deleted, Rules, TenantDb, checks,
     find::column,
+    hints::Hint,
     idempotency::{Outcome, Step},
     ids,
     journal::{Change, Difference, Journal},
@@ -161,6 +162,9 @@ impl Unit {
         self.tx.commit().await?;
         for kind in &self.due {
             tenant.due.hint(tenant.id, *kind);
+        }
+        if let Some(newest) = events.last() {
+            tenant.hints.tell(Hint::Events { tenant_id: tenant.id, seq: newest.seq });
         }
         tenant.feed.publish(events);
         Ok(())

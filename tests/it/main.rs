@@ -8,6 +8,7 @@ mod identity;
 mod insight;
 mod live;
 mod node;
+mod nodes;
 mod policy;
 mod protocol;
 mod sales;
