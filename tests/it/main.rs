@@ -4,6 +4,7 @@
 
 mod automation;
 mod cli;
+mod conditions;
 mod identity;
 mod insight;
 mod live;
