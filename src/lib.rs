@@ -15,6 +15,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod events;
+pub mod failpoint;
 pub mod graphql;
 pub mod http;
 pub mod integrations;

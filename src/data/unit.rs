@@ -35,6 +35,7 @@ use super::{
 use crate::{
     auth::{Action, Actor, ActorKind, Permission},
     error::{Error, Result, UserError, UserErrorCode},
+    failpoint,
 };
 
 /// One transaction that writes. See the module.
@@ -156,10 +157,13 @@ impl Unit {
         for kind in &self.due {
             tenant.due.mark(tenant.id, *kind, self.now).await?;
         }
+        failpoint::pass("unit.marked");
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
         self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
+        failpoint::pass("unit.sealed");
         self.tx.commit().await?;
+        failpoint::pass("unit.committed");
         for kind in &self.due {
             tenant.due.hint(tenant.id, *kind);
         }

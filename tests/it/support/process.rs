@@ -13,7 +13,8 @@ const START: Duration = Duration::from_secs(60);
 
 /// A running node. It is killed when the test ends.
 pub struct Process {
-    child: Child,
+    /// The process.
+    pub child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
 }
