@@ -107,21 +107,34 @@ impl DueWork {
     /// # Errors
     /// When the master database fails: then nothing may be committed.
     pub async fn mark(&self, tenant_id: Uuid, kind: WorkKind, at: DateTime<Utc>) -> Result<()> {
+        self.mark_all(tenant_id, &[kind], at).await
+    }
+
+    /// Marks several kinds of work at once: one statement, or none where earlier marks hold.
+    ///
+    /// # Errors
+    /// As [`DueWork::mark`].
+    pub async fn mark_all(&self, tenant_id: Uuid, kinds: &[WorkKind], at: DateTime<Utc>) -> Result<()> {
         let now = self.0.master.clock().now();
         let heard = self.0.heard.load(Ordering::Relaxed);
+        let mut kinds = kinds.to_vec();
         // Without a worker that hears the hint, a mark that is left out would be a wait of up to half a minute. Another
         // node's does not count: what it is told can be lost on the way.
-        if heard && at <= now && self.marks().get(&(tenant_id, kind)).is_some_and(|until| now < *until) {
+        if heard && at <= now {
+            let marks = self.marks();
+            kinds.retain(|kind| marks.get(&(tenant_id, *kind)).is_none_or(|until| now >= *until));
+        }
+        if kinds.is_empty() {
             return Ok(());
         }
-        self.lower(tenant_id, kind, at).await?;
+        self.lower(tenant_id, &kinds, at).await?;
         let mut marks = self.marks();
         if marks.len() >= REMEMBERED {
             marks.retain(|_, until| now < *until);
         }
         // A mark for later holds nobody who is due now.
         if at <= now {
-            marks.insert((tenant_id, kind), now + RELIED_ON);
+            marks.extend(kinds.into_iter().map(|kind| ((tenant_id, kind), now + RELIED_ON)));
         }
         Ok(())
     }
@@ -130,22 +143,36 @@ impl DueWork {
     ///
     /// # Errors
     /// When the master database fails.
-    pub async fn lower(&self, tenant_id: Uuid, kind: WorkKind, at: DateTime<Utc>) -> Result<()> {
+    pub async fn lower(&self, tenant_id: Uuid, kinds: &[WorkKind], at: DateTime<Utc>) -> Result<()> {
         let until = self.0.master.clock().now() + MARKED;
         let own = |column: &'static str| Expr::col(("due_work", column));
         let earlier = Condition::any().add(own("due_at").is_null()).add(own("due_at").gt(at));
-        let mark = Query::insert()
-            .into_table("due_work")
-            .columns(["tenant_id", "kind", "due_at", "gen", "marked_until", "lease_epoch", "failures"])
-            .values_panic([
+        let mut kinds: Vec<String> = kinds.iter().map(ActiveEnum::to_value).collect();
+        // In one order, so that two who mark the same rows do not wait for each other.
+        kinds.sort_unstable();
+        kinds.dedup();
+        let mut mark = Query::insert();
+        mark.into_table("due_work").columns([
+            "tenant_id",
+            "kind",
+            "due_at",
+            "gen",
+            "marked_until",
+            "lease_epoch",
+            "failures",
+        ]);
+        for kind in kinds {
+            mark.values_panic([
                 tenant_id.into(),
-                kind.to_value().into(),
+                kind.into(),
                 at.into(),
                 1i64.into(),
                 until.into(),
                 0i64.into(),
                 0i32.into(),
-            ])
+            ]);
+        }
+        let mark = mark
             .on_conflict(
                 OnConflict::columns(["tenant_id", "kind"])
                     .value("due_at", CaseStatement::new().case(earlier, Expr::val(at)).finally(own("due_at")))

@@ -69,6 +69,11 @@ pub(super) struct Mark(usize, usize);
 const BOOKKEEPING: &[&str] = &["tenant_id", "version", "updated_at", "updated_by"];
 
 impl Journal {
+    /// Whether it will put anything into the outbox.
+    pub(super) const fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub(super) const fn mark(&self) -> Mark {
         Mark(self.entries.len(), self.events.len())
     }

@@ -20,12 +20,13 @@
 //! | `due`, `mail` | which tenants have something to do, and when; the tenant's outgoing e-mail |
 //! | `feed` | what was committed, for listeners in this process |
 //! | `hints` | what other nodes are told, so that they look at once |
-//! | `outbox` | every event by its number, for subscribers |
+//! | `outbox`, `consume` | every event by its number, for subscribers; for consumers that keep how far they have come |
 //! | `ids`, `money`, `value` | ids, amounts and values, the same on both engines |
 
 pub mod about;
 pub mod aggregate;
 mod checks;
+pub mod consume;
 pub mod due;
 mod engine;
 pub mod examine;

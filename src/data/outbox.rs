@@ -99,7 +99,7 @@ impl Tenant {
     }
 
     /// The number of the oldest event that is kept, or that the next one will have, and of the newest there ever was.
-    async fn outbox_bounds(&self) -> Result<(i64, i64)> {
+    pub(super) async fn outbox_bounds(&self) -> Result<(i64, i64)> {
         let query = Query::select()
             .expr(Expr::cust("(SELECT MIN(\"seq\") FROM \"event\")"))
             .column("event_seq")
@@ -112,8 +112,8 @@ impl Tenant {
         Ok((oldest.unwrap_or(head + 1), head))
     }
 
-    /// The next events after a number, at most a page.
-    async fn outbox_page(&self, after: i64) -> Result<Vec<Arc<Event>>> {
+    /// The next events after a number, at most so many.
+    pub(super) async fn outbox_page(&self, after: i64, limit: usize) -> Result<Vec<Arc<Event>>> {
         let query = Query::select()
             .columns([
                 "seq",
@@ -131,7 +131,7 @@ impl Tenant {
             .and_where(Expr::col("tenant_id").eq(self.id))
             .and_where(Expr::col("seq").gt(after))
             .order_by("seq", Order::Asc)
-            .limit(PAGE as u64)
+            .limit(limit as u64)
             .to_owned();
         let rows = self.engine.reader().query_all(&query).await?;
         rows.iter()
@@ -167,7 +167,7 @@ async fn follow(
     loop {
         news(&mut hints, &mut told, &mut poll, position).await;
         loop {
-            match tenant.outbox_page(position).await {
+            match tenant.outbox_page(position, PAGE).await {
                 Ok(page) => {
                     let more = page.len() == PAGE;
                     for event in page {
@@ -281,7 +281,7 @@ impl Changes {
 
     /// Reads a page from the table.
     async fn read(&mut self) -> Result<Vec<Arc<Event>>> {
-        let page = self.tenant.outbox_page(self.position).await?;
+        let page = self.tenant.outbox_page(self.position, PAGE).await?;
         let gapless = page.iter().zip(self.position + 1..).all(|(event, seq)| event.seq == seq);
         match page.last() {
             Some(last) if gapless => {

@@ -38,6 +38,9 @@ use crate::{
     failpoint,
 };
 
+/// The work that every event makes due: that of the consumers of the outbox.
+const CONSUMERS: [WorkKind; 2] = [WorkKind::Notification, WorkKind::Webhook];
+
 /// One transaction that writes. See the module.
 pub struct Unit {
     pub(super) tx: DatabaseTransaction,
@@ -138,7 +141,7 @@ pub struct Savepoint {
 }
 
 impl Unit {
-    async fn begin(db: &TenantDb) -> Result<Self> {
+    pub(super) async fn begin(db: &TenantDb) -> Result<Self> {
         let tx = db.tenant.engine.begin().await?;
         Ok(Self {
             tx,
@@ -151,12 +154,14 @@ impl Unit {
         })
     }
 
-    async fn commit(self) -> Result<()> {
+    pub(super) async fn commit(self) -> Result<()> {
         let tenant = &self.db.tenant;
         // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
-        for kind in &self.due {
-            tenant.due.mark(tenant.id, *kind, self.now).await?;
+        let mut due: Vec<WorkKind> = self.due.into_iter().collect();
+        if self.journal.has_events() {
+            due.extend(CONSUMERS);
         }
+        tenant.due.mark_all(tenant.id, &due, self.now).await?;
         failpoint::pass("unit.marked");
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
@@ -164,8 +169,8 @@ impl Unit {
         failpoint::pass("unit.sealed");
         self.tx.commit().await?;
         failpoint::pass("unit.committed");
-        for kind in &self.due {
-            tenant.due.hint(tenant.id, *kind);
+        for kind in due {
+            tenant.due.hint(tenant.id, kind);
         }
         if let Some(newest) = events.last() {
             tenant.hints.tell(Hint::Events { tenant_id: tenant.id, seq: newest.seq });

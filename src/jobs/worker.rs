@@ -281,7 +281,7 @@ impl Worker {
             if [before, after].iter().any(|known| covers(known, by)) {
                 continue;
             }
-            self.due().lower(tenant_id, kind, next).await?;
+            self.due().lower(tenant_id, &[kind], next).await?;
             self.0.late_finds.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(missed = ?kind, due = %next, "something was due that nobody was told of");
         }

@@ -42,6 +42,10 @@ pub struct Model {
 pub enum WorkKind {
     /// Outgoing e-mail.
     Email,
+    /// Events that nobody was notified of yet.
+    Notification,
+    /// Events that no webhook was made of yet, and deliveries that are due.
+    Webhook,
     /// Once a day: whether anything is due that nobody was told of.
     Sweep,
 }

@@ -318,6 +318,21 @@ impl Identity {
         });
     }
 
+    /// A user of a tenant with the rights of now, for work that is done for him while he is away; none when there is no
+    /// such user, or he may not come in.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn actor_of(&self, tenant_id: Uuid, user_id: Uuid) -> Result<Option<Arc<Actor>>> {
+        let Some(account) = self.view(Some(tenant_id)).account(user_id).await? else { return Ok(None) };
+        if account.tenant_id != tenant_id || account.status != AccountStatus::Active {
+            return Ok(None);
+        }
+        let common = self.view(Some(tenant_id)).common().await?;
+        let role = self.role_of(&common, &account).await?;
+        Ok(Some(Arc::new(actor(&account, &role))))
+    }
+
     /// The role of an account. One that this node does not know yet was made elsewhere within the second.
     pub(super) async fn role_of(&self, common: &Arc<Common>, account: &account::Model) -> Result<Role> {
         if let Some(role) = common.roles.get(&account.role_id) {
@@ -340,14 +355,17 @@ struct SessionProof {
 
 /// A user with these rights.
 pub(super) fn member(account: &account::Model, role: &Role, proof: Proof) -> Member {
-    let actor = Actor {
+    Member { actor: Arc::new(actor(account, role)), proof }
+}
+
+fn actor(account: &account::Model, role: &Role) -> Actor {
+    Actor {
         tenant_id: account.tenant_id,
         user_id: account.id,
         kind: ActorKind::User,
         permissions: role.permissions.clone(),
         scope: role.scope,
-    };
-    Member { actor: Arc::new(actor), proof }
+    }
 }
 
 /// Whether requests of the tenant are served.

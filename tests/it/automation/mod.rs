@@ -1,5 +1,6 @@
 //! What happens by itself: the index of what is due, the worker, e-mail.
 
+mod consume;
 mod due;
 mod email;
 mod worker;

@@ -154,7 +154,7 @@ on_both_databases! {
             for id in &tenants {
                 let node = if round % 2 == 0 { &platform } else { &other };
                 // Each mark is written, so that both nodes see that there is something to do.
-                node.tenants.due().lower(*id, Email, node.clock.now()).await.unwrap();
+                node.tenants.due().lower(*id, &[Email], node.clock.now()).await.unwrap();
                 node.tenants.due().hint(*id, Email);
             }
             tokio::time::sleep(Duration::from_millis(15)).await;
