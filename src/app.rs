@@ -2,10 +2,16 @@
 //!
 //! It knows no transport: `http` hands it credentials and operations, and asks how its parts are.
 
-use std::{any::TypeId, sync::Arc, time::Duration};
+use std::{
+    any::TypeId,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_graphql::{Request, Response, ServerError};
 use futures_util::{StreamExt, stream::BoxStream};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{
@@ -15,9 +21,10 @@ use crate::{
         throttle::{Limit, RateLimiter, ThrottleSettings},
     },
     clock::Clock,
-    config::Config,
-    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, idempotency::RequestKey, ids},
+    config::{self, Config},
+    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, hints::Hint, idempotency::RequestKey, ids},
     error::{Error, Result},
+    events::Bus,
     graphql::{
         identity::api_key,
         kit::{error::to_graphql, loader},
@@ -27,7 +34,7 @@ use crate::{
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
-    integrations::mail::Mailer,
+    integrations::{mail::Mailer, nats::Link},
     jobs::{Work, Worker},
     services::{
         automation::{email::Sending, notification::Notifying},
@@ -54,6 +61,8 @@ struct Inner {
     /// What each tenant may spend over time, in points of cost.
     points: RateLimiter,
     connections: Connections,
+    /// How the connection to the other nodes is, where there is to be one.
+    link: OnceLock<watch::Receiver<Link>>,
     master_url: String,
     show_statements: bool,
 }
@@ -86,6 +95,7 @@ impl App {
                 config.limits.live_connections_per_user,
                 config.limits.live_connections_per_tenant,
             ),
+            link: OnceLock::new(),
             master_url: config.database.master().expose().to_owned(),
             show_statements: config.server.show_statements,
         })))
@@ -132,6 +142,31 @@ impl App {
                 tenants.close_idle();
             }
         });
+    }
+
+    /// Joins the other nodes, where the settings name a bus: tells them what is committed here and looks where they
+    /// tell to, until it is told to stop. With `works` it is told of work too. Answers what then ends.
+    ///
+    /// # Errors
+    /// When the settings cannot be used. A bus that is not there is no error: it is waited for.
+    pub async fn join(
+        &self,
+        settings: &config::Bus,
+        works: bool,
+        stop: CancellationToken,
+    ) -> Result<Option<JoinHandle<()>>> {
+        let identity = self.0.identity.clone();
+        let Some(bus) = Bus::open(settings, identity.tenants().hints().clone(), works).await? else {
+            return Ok(None);
+        };
+        let _ = self.0.link.set(bus.link());
+        let look = move |hint: Hint| {
+            if let Hint::Identity { tenant_id } = hint {
+                identity.changed_elsewhere(tenant_id);
+            }
+            identity.tenants().told(hint);
+        };
+        Ok(Some(tokio::spawn(bus.run(stop, Arc::new(look)))))
     }
 
     /// Waits for what was begun in the background. For a graceful stop.
@@ -248,12 +283,13 @@ impl App {
             open_tenants,
             free_connections,
             worker: self.0.worker.healthy(),
+            bus: self.0.link.get().map(|link| link.borrow().clone()),
         }
     }
 }
 
 /// How the parts of the application are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Health {
     /// Whether the master database answers within a second.
     pub master: bool,
@@ -265,6 +301,8 @@ pub struct Health {
     pub free_connections: usize,
     /// Whether the worker does what it should; none on a node that runs none.
     pub worker: Option<bool>,
+    /// How the connection to the other nodes is; none on a node that has no bus.
+    pub bus: Option<Link>,
 }
 
 fn refused(error: Error) -> Response {

@@ -37,7 +37,7 @@ use crate::{
         ids, value,
     },
     error::{Error, Result, UserErrorCode},
-    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, router, serve},
+    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, router, serve, without_api},
     services::{
         demo::{Growth, grow as grow_data},
         identity::{self, Access, FirstAdmin, NewTenant, NewUser, TenantPage},
@@ -91,20 +91,29 @@ pub async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// When the server cannot listen.
 pub async fn run_server(app: App, config: &Config, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let listener = listen(config).await?;
-    if !config.mail.leaves() {
+    if config.server.role.works() && !config.mail.leaves() {
         tracing::warn!("no mail leaves: messages wait until mail.url (RAPPORT_MAIL__URL) or mail.folder is set");
     }
-    serve_on(listener, app, http_settings(config), ready).await
+    serve_on(listener, app, config, http_settings(config), ready).await
 }
 
+/// Does what the node's role says: the API, what nobody waits for, or both.
 async fn serve_on(
     listener: TcpListener,
     app: App,
+    config: &Config,
     settings: HttpSettings,
     ready: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let lifecycle = Lifecycle::new();
-    let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
+    let role = config.server.role;
+    let routes = if role.serves() {
+        router(app.clone(), app.clone(), settings.clone(), &lifecycle)
+    } else {
+        without_api(app.clone(), settings.clone())
+    };
+    let parted = CancellationToken::new();
+    let bus = app.join(&config.bus, role.works(), parted.clone()).await?;
     app.sweep();
     let stop = lifecycle.clone();
     let told = tokio::spawn(async move {
@@ -114,12 +123,16 @@ async fn serve_on(
         Instant::now()
     });
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "serving");
+        tracing::info!(%address, ?role, "serving");
     }
     let (worker, enough) = (app.worker().clone(), CancellationToken::new());
     let work = tokio::spawn({
         let enough = enough.clone();
-        async move { worker.run(enough).await }
+        async move {
+            if role.works() {
+                worker.run(enough).await;
+            }
+        }
     });
     ready()?;
     let served = serve(listener, routes, &settings, &lifecycle).await;
@@ -130,6 +143,11 @@ async fn serve_on(
     let left = settings.drain.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
     if tokio::time::timeout(left.max(LEAST_DRAIN), work).await.is_err() {
         tracing::warn!("work was cut off; it is done again after the next start");
+    }
+    // Last, so that others are told of all that was done here.
+    parted.cancel();
+    if let Some(bus) = bus {
+        let _ = bus.await;
     }
     served.map_err(|error| Failure::new(format!("the server failed: {error}")))
 }
@@ -173,7 +191,7 @@ pub async fn demo(
     let mut settings = http_settings(&config);
     settings.first_query = Some(welcome.query.clone());
     settings.demo_logins = welcome.logins.iter().map(button).collect();
-    serve_on(listener, app, settings, || ready(&welcome)).await
+    serve_on(listener, app, &config, settings, || ready(&welcome)).await
 }
 
 /// The button of a login in GraphiQL.

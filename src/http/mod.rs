@@ -23,8 +23,8 @@ mod websocket;
 pub use self::{
     app::http_settings,
     backend::{Backend, Credentials},
-    health::{Component, Readiness},
-    router::router,
+    health::{Component, PartState, Readiness},
+    router::{router, without_api},
     serve::{Lifecycle, serve},
     settings::{DemoLogin, HttpSettings, WebSocketSettings},
 };

@@ -40,6 +40,7 @@ use crate::{
         ids,
     },
     error::{Error, Result},
+    failpoint,
 };
 
 /// How often it is looked what is due.
@@ -216,6 +217,7 @@ impl Worker {
                 return;
             }
         };
+        failpoint::pass("work.done");
         let given_back = match done {
             // What is due already goes to the end of the queue: a tenant with much to do leaves room for others.
             Ok(next) => {
