@@ -123,6 +123,8 @@ pub const MODULES: &[Module] = &[
         actions: &[Action::Read, Action::Write, Action::Delete],
         kind: ModuleKind::Administration,
     },
+    // Who writes them decides where the links of invitations and password e-mails are shown.
+    Module { name: "email_templates", actions: &[Action::Read, Action::Write], kind: ModuleKind::Administration },
     Module { name: "audit", actions: &[Action::Read], kind: ModuleKind::Administration },
     Module {
         name: "admin",

@@ -3,7 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
-    automation::notification,
+    automation::{email_template, notification},
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -39,6 +39,7 @@ pub struct Query(
     ticket::TicketQuery,
     ticket_comment::TicketCommentQuery,
     notification::NotificationQuery,
+    email_template::EmailTemplateQuery,
 );
 
 /// The mutations. Those of one request run one after the other.
@@ -62,6 +63,7 @@ pub struct Mutation(
     ticket::TicketMutation,
     ticket_comment::TicketCommentMutation,
     notification::NotificationMutation,
+    email_template::EmailTemplateMutation,
 );
 
 /// The subscriptions.

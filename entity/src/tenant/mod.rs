@@ -7,6 +7,7 @@ pub mod contact;
 pub mod customer;
 pub mod dead_event;
 pub mod email_message;
+pub mod email_template;
 pub mod event_cursor;
 pub mod import_deferred;
 pub mod import_progress;

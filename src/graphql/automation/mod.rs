@@ -1,3 +1,4 @@
 //! What happens by itself, and what users hear of it.
 
+pub mod email_template;
 pub mod notification;

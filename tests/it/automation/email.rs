@@ -117,6 +117,61 @@ on_each_engine! {
         assert_eq!(app.app.worker().late_finds(), 0);
     }
 
+    /// From the words that an administrator writes to those that arrive.
+    async fn a_tenant_sends_its_own_words(engine) {
+        let (app, server, tenant) = started(engine).await;
+        let other = app.tenant("other").await;
+        let set = "mutation($name: EmailTemplateName!, $input: EmailTemplateInput!) {
+            emailTemplateSet(name: $name, input: $input) {
+                emailTemplate { name subject isCustom variables { name } } userErrors { field code message } } }";
+        let mut input = json!({
+            "subject": "{{ name }}, come to\n{{ tenant }}",
+            "text": "Hi {{ name }}: {{ link }} until {{ expiresAt|moment }}",
+            "html": "<p>Hi {{ name }}</p><a href=\"{{ link }}\">in</a>",
+        });
+        let payload = tenant.admin.mutate(set, json!({ "name": "INVITATION", "input": input })).await;
+        assert_eq!(payload["emailTemplate"]["isCustom"], true, "{payload:#}");
+        assert_eq!(payload["emailTemplate"]["variables"][3], json!({ "name": "link" }));
+        invite(&tenant, "Bob <b>", "bob@acme.example").await;
+        invite(&other, "Bob", "bob@other.example").await;
+        drain(&app).await;
+        let received = server.wait_for(2).await;
+        let to = |to: &str| received.iter().find(|one| one.to == [to.to_owned()]).unwrap();
+        let own = to("bob@acme.example");
+        assert_eq!(own.header("Subject").unwrap(), "Bob <b>, come to The company acme");
+        assert!(own.message.contains("Hi Bob &lt;b&gt;") && own.message.contains("Hi Bob <b>: http"), "{}", own.message);
+        assert_eq!(to("bob@other.example").header("Subject").unwrap(), "You are invited to The company other");
+
+        // What cannot be filled is refused with the reason, in a preview as when it is saved.
+        input["text"] = json!("{{ nmae }}");
+        input["html"] = json!("<p>{{ name </p>");
+        let refused = tenant.admin.send(set, json!({ "name": "INVITATION", "input": input })).await.body;
+        let errors = refused["data"]["emailTemplateSet"]["userErrors"].as_array().unwrap().clone();
+        assert_eq!(errors[0]["field"], json!(["input", "text"]), "{refused:#}");
+        assert_eq!(errors[0]["message"], "there is no variable `nmae`; there are name, tenant, locale, link, expiresAt");
+        assert_eq!(errors[1]["field"], json!(["input", "html"]));
+        let preview = "query($name: EmailTemplateName!, $input: EmailTemplateInput!) {
+            emailTemplatePreview(name: $name, input: $input) { subject text html userErrors { field message } } }";
+        let previewed = tenant.admin.data(preview, json!({ "name": "INVITATION", "input": input })).await;
+        assert_eq!(previewed["emailTemplatePreview"]["userErrors"][0]["message"], errors[0]["message"]);
+        assert_eq!(previewed["emailTemplatePreview"]["text"], Value::Null);
+        input["text"] = json!("Hi {{ name }}");
+        input["html"] = json!("<p>{{ tenant }}</p>");
+        let previewed = tenant.admin.data(preview, json!({ "name": "INVITATION", "input": input })).await;
+        assert_eq!(previewed["emailTemplatePreview"], json!({
+            "subject": "Ann Lee, come to Acme Ltd", "text": "Hi Ann Lee", "html": "<p>Acme Ltd</p>", "userErrors": [],
+        }));
+
+        // Back to ours.
+        let reset = "mutation { emailTemplateReset(name: INVITATION) { emailTemplate { isCustom subject } userErrors { code } } }";
+        let payload = tenant.admin.mutate(reset, json!({})).await;
+        assert_eq!(payload["emailTemplate"], json!({ "isCustom": false, "subject": "You are invited to {{ tenant }}" }));
+        assert_eq!(tenant.admin.mutate(reset, json!({})).await, payload, "once more changes nothing");
+        tenant.admin.mutate(set, json!({ "name": "INVITATION", "input": input })).await;
+        let refused = tenant.manager.send(set, json!({ "name": "INVITATION", "input": input })).await;
+        assert_eq!(refused.codes(), ["FORBIDDEN"]);
+    }
+
     async fn what_is_not_taken_is_tried_again_when_it_is_due_and_given_up_in_the_end(engine) {
         let (app, server, tenant) = started(engine).await;
         server.when(|verb, _| (verb == "RCPT").then_some(Reply::Say("450 4.2.1 the mailbox is busy")));

@@ -28,6 +28,8 @@ use crate::{
 const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("_service", "the text of the schema"),
     ("me", "the caller alone"),
+    ("emailTemplatePreview", "what was sent, filled with made-up values"),
+    ("emailTemplates", "texts of the tenant, each by its name: tests/it/automation/email.rs"),
     ("notificationPreferences", "of the caller alone: tests/it/automation/notification.rs"),
     ("notificationUnreadCount", "of the caller alone: tests/it/automation/notification.rs"),
     ("permissions", "the same list for everybody"),

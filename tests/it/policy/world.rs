@@ -21,6 +21,7 @@ const FIRST: &[(&str, &[&str])] = &[
     ("userEnable", &["userDisable"]),
     ("ticketReopen", &["ticketResolve"]),
     ("ticketClose", &["ticketResolve"]),
+    ("emailTemplateReset", &["emailTemplateSet"]),
 ];
 
 /// The ids of records by the record's name, and of the tenant.

@@ -7,10 +7,13 @@
 //! when it is sent or given up.
 //!
 //! A message whose text cannot be made, or whose link has expired meanwhile, is given up at once with its cause and
-//! holds up no other. When the server is not available at all, the rest of the tenant's mail waits for half a minute
+//! holds up no other. A tenant may put texts of its own in the place of ours ([`custom`]). When the server is not available at all, the rest of the tenant's mail waits for half a minute
 //! without spending an attempt.
 
+pub mod custom;
 mod template;
+
+pub use template::Source;
 
 use chrono::{DateTime, Duration, Utc};
 use entity::{master::WorkKind, tenant::email_message};
@@ -63,7 +66,8 @@ impl Sending {
                 continue;
             }
             failpoint::pass("mail.begun");
-            let attempt = self.attempt(&message, begun, now).await;
+            let own = custom::own(db, &message.template).await?;
+            let attempt = self.attempt(&message, own.as_ref(), begun, now).await;
             failpoint::pass("mail.taken");
             let unavailable = matches!(attempt, Err(Refusal::Unavailable(_)));
             let sent = outcome(attempt, begun);
@@ -77,7 +81,13 @@ impl Sending {
         db.mail_next().await
     }
 
-    async fn attempt(&self, message: &email_message::Model, begun: usize, now: DateTime<Utc>) -> Result<(), Refusal> {
+    async fn attempt(
+        &self,
+        message: &email_message::Model,
+        own: Option<&Source>,
+        begun: usize,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         if begun > PAUSES.len() {
             return Err(Refusal::Never("the last attempt was cut off".to_owned()));
         }
@@ -85,12 +95,17 @@ impl Sending {
             return Err(Refusal::Never("its link expired before it could be sent".to_owned()));
         }
         let mail =
-            self.mail(message).map_err(|error| Refusal::Never(format!("its text could not be made: {error}")))?;
+            self.mail(message, own).map_err(|error| Refusal::Never(format!("its text could not be made: {error}")))?;
         self.mailer.send(&mail).await
     }
 
-    fn mail(&self, message: &email_message::Model) -> Result<Mail, template::Unusable> {
-        let rendered = self.templates.render(&message.template, &message.variables)?;
+    fn mail(&self, message: &email_message::Model, own: Option<&Source>) -> Result<Mail, template::Unusable> {
+        // A text of the tenant that cannot be filled after all keeps nobody waiting: ours is sent in its place.
+        let own = own.and_then(|own| self.templates.render_own(own, &message.variables).ok());
+        let rendered = match own {
+            Some(rendered) => rendered,
+            None => self.templates.render(&message.template, &message.variables)?,
+        };
         let name = message.variables.get("name").and_then(|name| name.as_str());
         Ok(Mail {
             id: message.id,

@@ -5,48 +5,75 @@
 
 use chrono::{DateTime, Utc};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
 
-/// Every template: its name and its three files.
-const TEMPLATES: [(&str, [(&str, &str); 3]); 3] = [
-    (
+/// An e-mail that leaves.
+struct Template {
+    name: &'static str,
+    subject: &'static str,
+    text: &'static str,
+    html: &'static str,
+    /// What it can be filled with: the name, and what it is.
+    variables: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! template {
+    ($name:literal, $($variable:literal: $about:literal),* $(,)?) => {
+        Template {
+            name: $name,
+            subject: include_str!(concat!("templates/", $name, ".subject.txt")),
+            text: include_str!(concat!("templates/", $name, ".txt")),
+            html: include_str!(concat!("templates/", $name, ".html")),
+            variables: &[
+                ("name", "the recipient's name; null when it is not known"),
+                ("tenant", "the tenant's name"),
+                ("locale", "the BCP 47 tag of the tenant's language"),
+                $(($variable, $about)),*
+            ],
+        }
+    };
+}
+
+/// Every template.
+const TEMPLATES: [Template; 3] = [
+    template! {
         "invitation",
-        [
-            ("invitation.subject.txt", include_str!("templates/invitation.subject.txt")),
-            ("invitation.txt", include_str!("templates/invitation.txt")),
-            ("invitation.html", include_str!("templates/invitation.html")),
-        ],
-    ),
-    (
+        "link": "the link to accept the invitation",
+        "expiresAt": "until when the link counts; `{{ expiresAt|moment }}` is a date for people",
+    },
+    template! {
         "password_reset",
-        [
-            ("password_reset.subject.txt", include_str!("templates/password_reset.subject.txt")),
-            ("password_reset.txt", include_str!("templates/password_reset.txt")),
-            ("password_reset.html", include_str!("templates/password_reset.html")),
-        ],
-    ),
-    (
+        "link": "the link to choose a new password",
+        "expiresAt": "until when the link counts; `{{ expiresAt|moment }}` is a date for people",
+    },
+    template! {
         "notification",
-        [
-            ("notification.subject.txt", include_str!("templates/notification.subject.txt")),
-            ("notification.txt", include_str!("templates/notification.txt")),
-            ("notification.html", include_str!("templates/notification.html")),
-        ],
-    ),
+        "title": "what happened, in one line",
+        "body": "more of it; null when there is no more",
+        "link": "the link to the record that it is about",
+    },
 ];
+
+/// How much a template may do: a loop that never ends is cut off.
+const FUEL: u64 = 50_000;
+/// How long a filled text may be, in bytes.
+const LONGEST: usize = 500_000;
+
+/// The texts of an e-mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The subject.
+    pub subject: String,
+    /// The text, for readers without HTML.
+    pub text: String,
+    /// The same as HTML.
+    pub html: String,
+}
 
 /// The templates, read.
 pub(super) struct Templates(Environment<'static>);
-
-/// A message that is ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rendered {
-    pub(super) subject: String,
-    pub(super) text: String,
-    pub(super) html: String,
-}
 
 /// Why a message has no text.
 #[derive(Debug, thiserror::Error)]
@@ -59,22 +86,145 @@ pub(super) enum Unusable {
 
 impl Templates {
     pub(super) fn new() -> Result<Self> {
-        // What ends with .html is escaped: that is the environment's own rule.
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.add_filter("moment", moment);
-        for (file, source) in TEMPLATES.iter().flat_map(|(_, files)| files) {
-            environment.add_template(file, source).map_err(Error::internal)?;
+        let mut environment = environment();
+        for Template { name, subject, text, html, .. } in &TEMPLATES {
+            for (kind, source) in [("subject.txt", subject), ("txt", text), ("html", html)] {
+                environment.add_template_owned(format!("{name}.{kind}"), *source).map_err(Error::internal)?;
+            }
         }
         Ok(Self(environment))
     }
 
-    pub(super) fn render(&self, name: &str, variables: &Json) -> Result<Rendered, Unusable> {
-        let known = TEMPLATES.iter().find(|(known, _)| *known == name);
-        let (_, [(subject, _), (text, _), (html, _)]) = known.ok_or_else(|| Unusable::Unknown(name.to_owned()))?;
-        let render = |file: &str| self.0.get_template(file)?.render(variables);
-        Ok(Rendered { subject: render(subject)?.trim().to_owned(), text: render(text)?, html: render(html)? })
+    /// Our texts, filled.
+    pub(super) fn render(&self, name: &str, variables: &Json) -> Result<Source, Unusable> {
+        find(name).ok_or_else(|| Unusable::Unknown(name.to_owned()))?;
+        let render = |kind: &str| self.0.get_template(&format!("{name}.{kind}"))?.render(variables);
+        Ok(Source { subject: one_line(&render("subject.txt")?), text: render("txt")?, html: render("html")? })
     }
+
+    /// The texts of a tenant, filled.
+    pub(super) fn render_own(&self, own: &Source, variables: &Json) -> Result<Source, Unusable> {
+        let render = |kind: &str, source: &str| render(&self.0, kind, source, variables);
+        Ok(Source {
+            subject: one_line(&render("subject.txt", &own.subject)?),
+            text: render("txt", &own.text)?,
+            html: render("html", &own.html)?,
+        })
+    }
+
+    /// Our texts, as they are written.
+    pub(super) fn source(name: &str) -> Source {
+        let text = |of: fn(&Template) -> &'static str| find(name).map(of).unwrap_or_default().trim_end().to_owned();
+        Source {
+            subject: text(|template| template.subject),
+            text: text(|template| template.text),
+            html: text(|template| template.html),
+        }
+    }
+
+    /// What an e-mail can be filled with: the names, and what each is.
+    pub(super) fn variables(name: &str) -> &'static [(&'static str, &'static str)] {
+        find(name).map(|template| template.variables).unwrap_or_default()
+    }
+
+    /// Fills texts with made-up values, or answers what is wrong with which of them.
+    pub(super) fn check(name: &str, source: &Source) -> Result<Source, Vec<(&'static str, String)>> {
+        let (environment, sample) = (environment(), sample());
+        let mut wrong = Vec::new();
+        let mut fill =
+            |field: &'static str, kind: &str, source: &str| match checked(&environment, name, kind, source, &sample) {
+                Ok(filled) => filled,
+                Err(message) => {
+                    wrong.push((field, message));
+                    String::new()
+                }
+            };
+        let filled = Source {
+            subject: one_line(&fill("subject", "subject.txt", &source.subject)),
+            text: fill("text", "txt", &source.text),
+            html: fill("html", "html", &source.html),
+        };
+        if wrong.is_empty() && filled.subject.is_empty() {
+            wrong.push(("subject", "a subject must not be empty".to_owned()));
+        }
+        if wrong.is_empty() { Ok(filled) } else { Err(wrong) }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|template| template.name == name)
+}
+
+/// What ends with .html is escaped: that is the environment's own rule.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("moment", moment);
+    environment.set_fuel(Some(FUEL));
+    environment
+}
+
+fn render(
+    environment: &Environment<'_>,
+    kind: &str,
+    source: &str,
+    variables: &Json,
+) -> Result<String, minijinja::Error> {
+    let filled = environment.render_named_str(kind, source, variables)?;
+    if filled.len() > LONGEST {
+        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "it is too long when it is filled"));
+    }
+    Ok(filled)
+}
+
+/// Fills one text of a tenant, or says in one line what is wrong with it.
+fn checked(
+    environment: &Environment<'_>,
+    name: &str,
+    kind: &str,
+    source: &str,
+    sample: &Json,
+) -> Result<String, String> {
+    let template = environment.template_from_named_str(kind, source).map_err(|error| said(&error))?;
+    let allowed = Templates::variables(name);
+    let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    // Functions of the template language stand where variables do.
+    unknown.retain(|name| {
+        !allowed.iter().any(|(known, _)| known == name) && !environment.globals().any(|(known, _)| known == name)
+    });
+    unknown.sort();
+    if let Some(unknown) = unknown.first() {
+        let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no variable `{unknown}`; there are {}", names.join(", ")));
+    }
+    render(environment, kind, source, sample).map_err(|error| said(&error))
+}
+
+/// What is wrong with a text, and where.
+fn said(error: &minijinja::Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) => format!("line {line}: {what}"),
+        None => what,
+    }
+}
+
+/// A subject has one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Made-up values for every variable there is.
+fn sample() -> Json {
+    json!({
+        "name": "Ann Lee",
+        "tenant": "Acme Ltd",
+        "locale": "en",
+        "link": "https://crm.example.com/open",
+        "expiresAt": "2026-03-27T09:30:00.000000Z",
+        "title": "Lead “New roof” was assigned to you",
+        "body": "Please call them today.",
+    })
 }
 
 /// A moment for people: `27 March 2026, 09:30 UTC`.
@@ -86,8 +236,6 @@ fn moment(text: &str) -> Result<String, minijinja::Error> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn variables() -> Json {
@@ -104,7 +252,7 @@ mod tests {
     fn each_template_is_filled_and_html_is_escaped() {
         let templates = Templates::new().unwrap();
         for name in ["invitation", "password_reset"] {
-            let Rendered { subject, text, html } = templates.render(name, &variables()).unwrap();
+            let Source { subject, text, html } = templates.render(name, &variables()).unwrap();
             assert!(subject.contains("Acme \"Ltd\"") && !subject.contains('\n'), "{subject}");
             assert!(text.contains("Hello Bob <b>& Co</b>,") && text.contains("27 March 2026, 09:30 UTC"), "{text}");
             assert!(text.contains("https://crm.example.com/invitation?token=rot_x\n"), "{text}");
@@ -122,11 +270,53 @@ mod tests {
         let mut variables = variables();
         variables["title"] = json!("Lead “<i>” was assigned to you");
         variables["body"] = json!("1 < 2");
-        let Rendered { subject, text, html } = templates.render("notification", &variables).unwrap();
+        let Source { subject, text, html } = templates.render("notification", &variables).unwrap();
         assert_eq!(subject, "Lead “<i>” was assigned to you");
         assert!(text.contains("1 < 2") && html.contains("1 &lt; 2") && html.contains("“&lt;i&gt;”"), "{text}{html}");
         variables["body"] = Json::Null;
         assert!(!templates.render("notification", &variables).unwrap().html.contains("blockquote"));
+    }
+
+    #[test]
+    fn our_own_texts_pass_the_check() {
+        for Template { name, .. } in &TEMPLATES {
+            let filled = Templates::check(name, &Templates::source(name)).unwrap();
+            assert!(filled.html.contains("Hello Ann Lee,"), "{}", filled.html);
+        }
+    }
+
+    #[test]
+    fn texts_that_cannot_be_filled_are_refused_with_the_reason() {
+        let with = |text: &str| Source { text: text.to_owned(), ..Templates::source("invitation") };
+        for (text, reason) in [
+            ("{{ nmae }}", "there is no variable `nmae`; there are name, tenant, locale, link, expiresAt"),
+            ("{{ title }}", "there is no variable `title`; there are name, tenant, locale, link, expiresAt"),
+            ("Hello\n{% if name %}", "line 2: unexpected end of input, expected end of block"),
+            ("{{ name|shout }}", "line 1: filter shout is unknown"),
+            (
+                "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+                "line 1: engine ran out of fuel",
+            ),
+            ("{% include \"invitation.txt\" %}", "line 1: template \"invitation.txt\" does not exist"),
+        ] {
+            assert_eq!(Templates::check("invitation", &with(text)), Err(vec![("text", reason.to_owned())]), "{text}");
+        }
+        let empty = Source { subject: " ".to_owned(), ..Templates::source("invitation") };
+        assert_eq!(Templates::check("invitation", &empty).unwrap_err()[0].0, "subject");
+        assert!(Templates::check("notification", &with("{% for n in range(3) %}{{ title }}{% endfor %}")).is_ok());
+    }
+
+    #[test]
+    fn the_texts_of_a_tenant_are_escaped_like_ours() {
+        let own = Source {
+            subject: "{{ tenant }}\nwants you".to_owned(),
+            text: "{{ name }}".to_owned(),
+            html: "<p>{{ name }}</p>".to_owned(),
+        };
+        let filled = Templates::new().unwrap().render_own(&own, &variables()).unwrap();
+        assert_eq!(filled.subject, "Acme \"Ltd\" wants you");
+        assert_eq!(filled.text, "Bob <b>& Co</b>");
+        assert_eq!(filled.html, "<p>Bob &lt;b&gt;&amp; Co&lt;&#x2f;b&gt;</p>");
     }
 
     #[test]
