@@ -30,13 +30,14 @@ use crate::{
         kit::{error::to_graphql, loader},
         limits::{Documents, Limits},
         live::LiveSettings,
+        node::record_types,
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
     integrations::{mail::Mailer, nats::Link},
     jobs::{Work, Worker},
     services::{
-        automation::email::Sending,
+        automation::{email::Sending, notification::Notifying},
         identity::{Client, Identity, IdentitySettings, Principal, Seed},
         sales::pipeline::DefaultPipeline,
     },
@@ -74,8 +75,8 @@ impl App {
     pub async fn new(config: &Config, clock: Clock) -> Result<Self> {
         let clock_of_points = clock.clone();
         let tenants = tenants(config, clock).await?;
-        let worker = Worker::new(tenants.clone(), works(config)?)?;
-        let identity = Identity::new(identity_settings(config), tenants, seeds())?;
+        let identity = Identity::new(identity_settings(config), tenants.clone(), seeds())?;
+        let worker = Worker::new(tenants, works(config, &identity)?)?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
         let live = LiveSettings { backlog: config.limits.live_backlog };
         let builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone())).data(live);
@@ -344,8 +345,10 @@ fn seeds() -> Vec<Arc<dyn Seed>> {
 }
 
 /// What the worker does.
-fn works(config: &Config) -> Result<Vec<Arc<dyn Work>>> {
-    let mut works: Vec<Arc<dyn Work>> = Vec::new();
+fn works(config: &Config, identity: &Identity) -> Result<Vec<Arc<dyn Work>>> {
+    let record_link = format!("{}/open/{{id}}", config.server.base_url());
+    let records = record_types().map(|(_, meta)| meta);
+    let mut works: Vec<Arc<dyn Work>> = vec![Arc::new(Notifying::new(identity.clone(), record_link, records))];
     // Without a way out, mail waits in the queue.
     if let Some(mailer) = Mailer::new(&config.mail)? {
         works.push(Arc::new(Sending::new(mailer)?));

@@ -3,6 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
+    automation::notification,
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -37,6 +38,7 @@ pub struct Query(
     interaction::InteractionQuery,
     ticket::TicketQuery,
     ticket_comment::TicketCommentQuery,
+    notification::NotificationQuery,
 );
 
 /// The mutations. Those of one request run one after the other.
@@ -59,11 +61,12 @@ pub struct Mutation(
     interaction::InteractionMutation,
     ticket::TicketMutation,
     ticket_comment::TicketCommentMutation,
+    notification::NotificationMutation,
 );
 
 /// The subscriptions.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(live::LiveSubscription);
+pub struct Subscription(live::LiveSubscription, notification::NotificationSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

@@ -3,6 +3,7 @@
 mod consume;
 mod due;
 mod email;
+mod notification;
 mod worker;
 
 /// Runs a test on SQLite and on PostgreSQL: `async fn name(engine) { … }`.

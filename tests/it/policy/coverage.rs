@@ -21,6 +21,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("tenantResume", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("tenantDelete", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("userInviteAgain", "sends a new link: the user's record stays as it is, and a link has no place in a log"),
+    ("notificationMarkRead", READ),
+    ("notificationMarkUnread", READ),
+    ("notificationMarkAllRead", READ),
     ("login", SESSION),
     ("platformLogin", SESSION),
     ("tokenRefresh", SESSION),
@@ -31,6 +34,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("passwordReset", SESSION),
     ("invitationAccept", SESSION),
 ];
+
+/// No audit entry, that is; an event there is.
+const READ: &str = "what somebody has read is his own business: tests/it/automation/notification.rs";
 
 /// These are in the master database, and would end the session that asks.
 const SESSION: &str = "opens, renews or ends sessions: tests/it/identity/sessions.rs, passwords.rs";
