@@ -267,7 +267,7 @@ impl LiveSubscription {
         >,
         #[graphql(
             desc = "Only events that meet this, by what they tell of the record after the event and before it. A field \
-                          that a record type does not have has no value there."
+                    that a record type does not have has no value there."
         )]
         condition: Option<ConditionInput>,
         #[graphql(desc = "The `sequence` of the last event that the subscriber has seen; from now on when left out.")]
@@ -284,7 +284,7 @@ impl LiveSubscription {
     }
 }
 
-/// A subscriber to the records of these types, or of all.
+/// A subscriber to the records of these types, or of all, that meet a condition.
 pub(super) async fn subscriber(
     ctx: &Context<'_>,
     types: Option<Vec<RecordType>>,

@@ -70,6 +70,9 @@ struct Arguments {
     /// For how many seconds the mail server hangs up on everybody, at the beginning
     #[arg(long, default_value_t = 0)]
     mail_outage: u64,
+    /// Does not wait for messages that are tried again a minute later
+    #[arg(long)]
+    hurry: bool,
     /// Measures so many idle subscribers, and one event to a thousand of them, instead
     #[arg(long)]
     subscribers: Option<usize>,
@@ -89,6 +92,7 @@ fn short(engine: Engine) -> Arguments {
         seed: u64::from(std::process::id()),
         outage: if engine == Engine::Postgres { 4 } else { 0 },
         mail_outage: 0,
+        hurry: true,
         subscribers: None,
     }
 }
@@ -137,7 +141,7 @@ async fn run(arguments: &Arguments) -> bool {
     clients.done().await;
     fleet.revive().await;
     println!("all {} mutations are acknowledged after {:.0?}", arguments.mutations, begin.elapsed());
-    let report = verify::compare(&fleet, &acknowledged, subscriber).await;
+    let report = verify::compare(&fleet, &acknowledged, subscriber, arguments.hurry).await;
     println!("\n{report}");
     println!("{deaths}; {:.0?} in all, seed {}", begin.elapsed(), arguments.seed);
     let well = report.well();

@@ -11,7 +11,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::fleet::Fleet;
 
-const SUBSCRIPTION: &str = "subscription($after: String) { recordChanged(after: $after) { event sequence } }";
+const SUBSCRIPTION: &str =
+    "subscription($after: String) { recordChanged(types: [CUSTOMER, USER], after: $after) { event sequence } }";
+
+/// The record types that it listens to: all that the clients change. What else happens may be nobody else's business.
+pub const TYPES: [&str; 2] = ["customer", "user"];
 
 /// A node that says nothing for so long is left for another. It says at least that it is there every 10 s or so.
 const SILENCE: Duration = Duration::from_secs(30);
