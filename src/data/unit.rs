@@ -7,7 +7,7 @@
 
 mod rows;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
@@ -47,8 +47,8 @@ pub struct Unit {
     journal: Journal,
     savepoints: u32,
     waived: Vec<String>,
-    /// What this unit makes due, which is noted before it is committed.
-    due: HashSet<WorkKind>,
+    /// What this unit makes due and when, which is noted before it is committed.
+    due: HashMap<WorkKind, DateTime<Utc>>,
 }
 
 impl TenantDb {
@@ -148,23 +148,28 @@ impl Unit {
             journal: Journal::default(),
             savepoints: 0,
             waived: Vec::new(),
-            due: HashSet::new(),
+            due: HashMap::new(),
         })
     }
 
     pub(super) async fn commit(self) -> Result<()> {
         let tenant = &self.db.tenant;
         // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
-        let mut due: Vec<WorkKind> = self.due.into_iter().collect();
+        let mut due = self.due;
         if self.journal.has_events() {
-            due.extend(CONSUMERS);
+            due.extend(CONSUMERS.map(|kind| (kind, self.now)));
         }
-        tenant.due.mark_all(tenant.id, &due, self.now).await?;
+        let (now, later): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, at)| *at <= self.now);
+        let now: Vec<WorkKind> = now.into_iter().map(|(kind, _)| kind).collect();
+        for (kind, at) in later {
+            tenant.due.mark(tenant.id, kind, at).await?;
+        }
+        tenant.due.mark_all(tenant.id, &now, self.now).await?;
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
         self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
         self.tx.commit().await?;
-        for kind in due {
+        for kind in now {
             tenant.due.hint(tenant.id, kind);
         }
         tenant.feed.publish(events);
@@ -380,7 +385,7 @@ impl Unit {
         };
         self.db.counted();
         email_message::Entity::insert(message).exec_without_returning(&self.tx).await?;
-        self.due.insert(WorkKind::Email);
+        self.make_due(WorkKind::Email, self.now);
         Ok(id)
     }
 
@@ -396,6 +401,12 @@ impl Unit {
         let after = self.restore_by_rule::<R>(&before, ActiveModelTrait::default()).await?;
         R::after_write(self, Some(&before), &after).await?;
         Ok(after)
+    }
+
+    /// Notes that this unit makes something due.
+    pub(super) fn make_due(&mut self, kind: WorkKind, at: DateTime<Utc>) {
+        let due = self.due.entry(kind).or_insert(at);
+        *due = std::cmp::min(at, *due);
     }
 
     /// Raises an event of a record beside those that every write raises, such as `opportunity.won`.

@@ -3,6 +3,7 @@
 //!
 //! [`limits`] is the gate that every document passes before it is validated, whatever transport brings it.
 
+pub mod automation;
 pub mod identity;
 pub mod insight;
 pub mod kit;

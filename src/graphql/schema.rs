@@ -3,6 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
+    automation::{cron, job},
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -37,6 +38,8 @@ pub struct Query(
     interaction::InteractionQuery,
     ticket::TicketQuery,
     ticket_comment::TicketCommentQuery,
+    cron::CronQuery,
+    job::JobQuery,
 );
 
 /// The mutations. Those of one request run one after the other.
@@ -59,6 +62,8 @@ pub struct Mutation(
     interaction::InteractionMutation,
     ticket::TicketMutation,
     ticket_comment::TicketCommentMutation,
+    cron::CronMutation,
+    job::JobMutation,
 );
 
 /// The subscriptions.

@@ -68,10 +68,10 @@ impl Readiness for App {
                 detail: Some(format!("{} open, {} connections free", health.open_tenants, health.free_connections)),
             },
         ];
-        components.extend(health.worker.map(|up| Component {
-            name: "worker",
-            up,
-            detail: (!up).then(|| "it has not asked for work for 15 s; the log says why".to_owned()),
+        components.extend(health.loops.iter().map(|of| {
+            let up = of.well();
+            let why = if up { "" } else { "; the log says why" };
+            Component { name: of.name, up, detail: Some(format!("last success {} s ago{why}", of.age.as_secs())) }
         }));
         components
     }
@@ -89,6 +89,7 @@ pub fn http_settings(config: &Config) -> HttpSettings {
         trusted_proxies: server.trusted_proxies,
         cors_origins: server.cors_origins.clone(),
         graphiql: server.graphiql,
+        metrics: server.metrics.clone(),
         ..HttpSettings::default()
     }
 }

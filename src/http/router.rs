@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     backend::Backend,
+    dashboard,
     graphiql::Page,
     graphql::{self, accept::JSON},
     health::{self, Readiness},
@@ -52,6 +53,7 @@ pub fn router<B: Backend, R: Readiness>(
     endpoint
         .merge(health)
         .merge(ide)
+        .merge(dashboard::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(settings, middleware::cors))

@@ -20,6 +20,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("tenantSuspend", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("tenantResume", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("tenantDelete", "for platform administrators, in the master database: tests/it/identity/api.rs"),
+    ("jobRetry", JOBS),
+    ("cronPause", JOBS),
+    ("cronResume", JOBS),
+    ("cronRunNow", JOBS),
+    ("cronUpdate", JOBS),
     ("userInviteAgain", "sends a new link: the user's record stays as it is, and a link has no place in a log"),
     ("login", SESSION),
     ("platformLogin", SESSION),
@@ -31,6 +36,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("passwordReset", SESSION),
     ("invitationAccept", SESSION),
 ];
+
+/// These are in the master database.
+const JOBS: &str = "for platform administrators, in the master database: tests/it/automation/jobs_api.rs";
 
 /// These are in the master database, and would end the session that asks.
 const SESSION: &str = "opens, renews or ends sessions: tests/it/identity/sessions.rs, passwords.rs";
