@@ -34,6 +34,7 @@ use crate::{
         kit::{error::to_graphql, loader},
         limits::{Documents, Limits},
         live::LiveSettings,
+        node::record_types,
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
@@ -44,6 +45,7 @@ use crate::{
         automation::{
             cleanup::{Cleaning, CleanupOldData},
             email::Sending,
+            notification::Notifying,
             recurring::Net,
             reminders::Reminders,
         },
@@ -85,10 +87,10 @@ impl App {
         let clock_of_points = clock.clone();
         let tenants = tenants(config, clock).await?;
         let metrics = Metrics::default();
-        let worker = Worker::counted(tenants.clone(), works(config, &tenants, &metrics)?, metrics.clone())?;
+        let identity = Identity::new(identity_settings(config), tenants.clone(), seeds())?;
+        let worker = Worker::counted(tenants.clone(), works(config, &identity, &metrics)?, metrics.clone())?;
         let (master, due) = (tenants.master().clone(), tenants.due().clone());
         let jobs = Jobs::new(master, due, recurring(config, &tenants), metrics.clone())?;
-        let identity = Identity::new(identity_settings(config), tenants, seeds())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
         let live = LiveSettings { backlog: config.limits.live_backlog };
         let builder = schema::build()
@@ -337,9 +339,15 @@ fn seeds() -> Vec<Arc<dyn Seed>> {
 }
 
 /// What the worker does.
-fn works(config: &Config, tenants: &Tenants, metrics: &Metrics) -> Result<Vec<Arc<dyn Work>>> {
-    let mut works: Vec<Arc<dyn Work>> =
-        vec![Arc::new(Reminders), Arc::new(Cleaning::new(tenants.master().clone(), config.retention))];
+fn works(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<Vec<Arc<dyn Work>>> {
+    let record_link = format!("{}/open/{{id}}", config.server.base_url());
+    let records = record_types().map(|(_, meta)| meta);
+    let master = identity.tenants().master().clone();
+    let mut works: Vec<Arc<dyn Work>> = vec![
+        Arc::new(Notifying::new(identity.clone(), record_link, records)),
+        Arc::new(Reminders),
+        Arc::new(Cleaning::new(master, config.retention)),
+    ];
     // Without a way out, mail waits in the queue.
     if let Some(mailer) = Mailer::new(&config.mail)? {
         works.push(Arc::new(Sending::new(mailer, metrics.clone())?));

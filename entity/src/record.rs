@@ -89,6 +89,11 @@ pub enum Scope {
         /// The column that holds the id of who did it.
         column: &'static str,
     },
+    /// Those that are the actor's own, whatever his DataScope: notifications. The platform reaches all.
+    Personal {
+        /// The column that holds the id of whose it is.
+        column: &'static str,
+    },
     /// Those whose parent is in scope: lines, comments, history.
     Child {
         /// The column that holds the parent's id.
@@ -113,6 +118,8 @@ pub struct RecordMeta {
     pub relations: Vec<Relation>,
     /// Whether deleting keeps the row (`is_deleted`).
     pub soft_delete: bool,
+    /// Whether changes of it stand in the audit log.
+    pub audited: bool,
     /// The usual order of its lists: a column, and whether from the greatest down.
     pub order: (&'static str, bool),
 }
@@ -151,6 +158,7 @@ impl RecordMeta {
             columns,
             relations,
             soft_delete: names.contains(&"is_deleted"),
+            audited: R::AUDITED,
             order: R::ORDER,
         }
     }
@@ -225,6 +233,9 @@ pub trait Record:
     const SCOPE: Scope = Scope::Owned;
     /// The usual order of its lists: a column, and whether from the greatest down. The newest first, unless it says so.
     const ORDER: (&'static str, bool) = ("created_at", true);
+
+    /// Whether changes of it stand in the audit log. Its events are raised in any case.
+    const AUDITED: bool = true;
 
     /// Where it leads; who created and who changed it last is added to these.
     fn relations() -> Vec<Relation>;

@@ -112,6 +112,8 @@ pub const MODULES: &[Module] = &[
     Module { name: "activities", actions: OWNED, kind: ModuleKind::Business },
     Module { name: "interactions", actions: OWNED, kind: ModuleKind::Business },
     Module { name: "tickets", actions: OWNED, kind: ModuleKind::Business },
+    // Everybody's own: nobody sees those of others.
+    Module { name: "notifications", actions: &[Action::Read], kind: ModuleKind::Business },
     Module { name: "products", actions: UNOWNED, kind: ModuleKind::Catalogue },
     Module { name: "pipelines", actions: UNOWNED, kind: ModuleKind::Catalogue },
     Module { name: "users", actions: &[Action::Read, Action::Import], kind: ModuleKind::Administration },

@@ -60,6 +60,12 @@ impl Outcome {
         Self(vec![Item { id: Some(id), errors: Vec::new() }])
     }
 
+    /// These records were written.
+    #[must_use]
+    pub fn all(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self(ids.into_iter().map(|id| Item { id: Some(id), errors: Vec::new() }).collect())
+    }
+
     /// Nothing was written.
     #[must_use]
     pub fn refused(errors: Vec<UserError>) -> Self {

@@ -124,13 +124,15 @@ impl Journal {
             })
             .collect();
         let created = change == Change::Created;
-        self.entries.push(AuditEntry {
-            action: change.name(),
-            record_type: meta.name,
-            record_id,
-            version,
-            changes: Json::Object(changes),
-        });
+        if meta.audited {
+            self.entries.push(AuditEntry {
+                action: change.name(),
+                record_type: meta.name,
+                record_id,
+                version,
+                changes: Json::Object(changes),
+            });
+        }
         self.events.push(Event {
             seq: 0,
             id: ids::new(now),

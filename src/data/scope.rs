@@ -5,7 +5,7 @@ use entity::record::{RecordMeta, Scope};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query};
 
 use crate::{
-    auth::{Action, Actor, DataScope, Permission},
+    auth::{Action, Actor, ActorKind, DataScope, Permission},
     condition::sql::column,
     error::Result,
 };
@@ -56,6 +56,8 @@ fn rows(meta: &RecordMeta, actor: &Actor, alias: &str, deleted: Deleted, checked
     }
     match meta.scope {
         Scope::Reference => rows,
+        Scope::Personal { .. } if actor.kind == ActorKind::System => rows,
+        Scope::Personal { column: own } => rows.add(column(alias, own).eq(actor.user_id)),
         Scope::Owned | Scope::DoneBy { .. } if actor.scope == DataScope::All => rows,
         Scope::DoneBy { column: own } => rows.add(column(alias, own).eq(actor.user_id)),
         Scope::Owned => rows.add(

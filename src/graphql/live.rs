@@ -86,6 +86,11 @@ impl RecordChange {
 }
 
 impl RecordChange {
+    /// The record's id as the database has it.
+    pub(super) const fn uuid(&self) -> Uuid {
+        self.record.id
+    }
+
     fn of(event: &Event, record_type: RecordType) -> Self {
         let kind = match event.name.rsplit_once('.').map(|(_, kind)| kind) {
             Some("created") => ChangeKind::Created,
@@ -108,26 +113,33 @@ impl RecordChange {
     }
 }
 
-/// A change together with the rights of the moment in which it is told: under them `node` is read, not under those with
-/// which the subscription began.
-pub struct Told {
-    change: RecordChange,
+/// Something together with the rights of the moment in which it is told: under them its fields are read, not under those
+/// with which the subscription began.
+pub struct Told<T> {
+    pub(super) what: T,
     rights: Arc<Data>,
 }
 
-impl OutputType for Told {
+impl<T> Told<T> {
+    /// Something else, told in its place.
+    pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Told<U> {
+        Told { what: map(self.what), rights: self.rights }
+    }
+}
+
+impl<T: OutputType> OutputType for Told<T> {
     fn type_name() -> Cow<'static, str> {
-        RecordChange::type_name()
+        T::type_name()
     }
 
     fn create_type_info(registry: &mut Registry) -> String {
-        RecordChange::create_type_info(registry)
+        T::create_type_info(registry)
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let mut ctx = ctx.clone();
         ctx.execute_data = Some(&self.rights);
-        self.change.resolve(&ctx, field).await
+        self.what.resolve(&ctx, field).await
     }
 }
 
@@ -146,7 +158,7 @@ struct Change {
 }
 
 /// One who listens.
-struct Subscriber {
+pub(super) struct Subscriber {
     identity: Identity,
     caller: Caller,
     tenant: Arc<Tenant>,
@@ -161,14 +173,14 @@ struct Subscriber {
 
 impl Subscriber {
     /// The next event to tell of. Waits until there is one.
-    async fn next(&mut self) -> Result<Told> {
+    pub(super) async fn next(&mut self) -> Result<Told<RecordChange>> {
         loop {
             if !self.batch.is_empty() && self.checked.elapsed() > CHECKED {
                 self.check().await?;
             }
             if let Some(Change { event, record_type, .. }) = self.batch.pop_front() {
-                let change = RecordChange::of(&event, record_type);
-                return Ok(Told { change, rights: Arc::clone(&self.rights) });
+                let what = RecordChange::of(&event, record_type);
+                return Ok(Told { what, rights: Arc::clone(&self.rights) });
             }
             let events = self.changes.next().await?;
             self.batch = events.into_iter().filter_map(|event| self.wanted(event)).collect();
@@ -237,7 +249,7 @@ impl LiveSubscription {
         >,
         #[graphql(desc = "The `sequence` of the last event that the subscriber has seen; from now on when left out.")]
         after: Option<String>,
-    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Told>> + use<>> {
+    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Told<RecordChange>>> + use<>> {
         let subscriber = subscriber(ctx, types, after).await.map_err(to_graphql)?;
         Ok(stream::unfold(Some(subscriber), |subscriber| async move {
             let mut subscriber = subscriber?;
@@ -249,7 +261,12 @@ impl LiveSubscription {
     }
 }
 
-async fn subscriber(ctx: &Context<'_>, types: Option<Vec<RecordType>>, after: Option<String>) -> Result<Subscriber> {
+/// A subscriber to the records of these types, or of all.
+pub(super) async fn subscriber(
+    ctx: &Context<'_>,
+    types: Option<Vec<RecordType>>,
+    after: Option<String>,
+) -> Result<Subscriber> {
     let tenant = db(ctx)?.tenant().clone();
     let after = after.map(|after| {
         let number = after.parse().ok().filter(|number| *number >= 0);

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
+    automation::notification::Notification,
     identity::{api_key::ApiKey, audit_log::AuditLog, role::Role, user::User},
     kit::{
         db,
@@ -102,6 +103,8 @@ nodes! {
     Ticket,
     /// What was written about a ticket.
     TicketComment,
+    /// What a user is told of.
+    Notification,
 }
 
 impl Node {

@@ -3,7 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
-    automation::{cron, job},
+    automation::{cron, job, notification},
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -38,6 +38,7 @@ pub struct Query(
     interaction::InteractionQuery,
     ticket::TicketQuery,
     ticket_comment::TicketCommentQuery,
+    notification::NotificationQuery,
     cron::CronQuery,
     job::JobQuery,
 );
@@ -62,13 +63,14 @@ pub struct Mutation(
     interaction::InteractionMutation,
     ticket::TicketMutation,
     ticket_comment::TicketCommentMutation,
+    notification::NotificationMutation,
     cron::CronMutation,
     job::JobMutation,
 );
 
 /// The subscriptions.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(live::LiveSubscription);
+pub struct Subscription(live::LiveSubscription, notification::NotificationSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

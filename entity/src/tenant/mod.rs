@@ -12,6 +12,8 @@ pub mod import_deferred;
 pub mod import_progress;
 pub mod interaction;
 pub mod lead;
+pub mod notification;
+pub mod notification_preference;
 pub mod opportunity;
 pub mod opportunity_line;
 pub mod opportunity_stage_change;

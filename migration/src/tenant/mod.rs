@@ -20,6 +20,7 @@ mod m20261122_000020_role;
 mod m20261122_000021_api_key;
 mod m20261122_000022_email_message;
 mod m20261122_000023_consumer;
+mod m20261122_000024_notification;
 mod m20261122_000030_reminder;
 mod m20261122_000050_import;
 
@@ -46,6 +47,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261122_000021_api_key::Migration),
             Box::new(m20261122_000022_email_message::Migration),
             Box::new(m20261122_000023_consumer::Migration),
+            Box::new(m20261122_000024_notification::Migration),
             Box::new(m20261122_000030_reminder::Migration),
             Box::new(m20261122_000050_import::Migration),
         ]

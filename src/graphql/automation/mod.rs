@@ -1,10 +1,12 @@
-//! What happens by itself, for those who run the platform: recurring jobs, their runs, and the queues of work.
+//! What happens by itself, and what users hear of it; for those who run the platform, recurring jobs, their runs, and the
+//! queues of work.
 //!
 //! Jobs reach across tenants, so no tenant's role can hold `jobs.read` or `jobs.run`: they are rights of platform
 //! administrators, who have both.
 
 pub mod cron;
 pub mod job;
+pub mod notification;
 
 use async_graphql::Context;
 

@@ -1,6 +1,8 @@
-//! What happens by itself: e-mail that leaves, reminders, what recurs for the platform, and what is kept long enough.
+//! What happens by itself: e-mail that leaves, users who are told what concerns them, reminders, what recurs for the platform,
+//! and what is kept long enough.
 
 pub mod cleanup;
 pub mod email;
+pub mod notification;
 pub mod recurring;
 pub mod reminders;

@@ -6,6 +6,7 @@ mod due;
 mod email;
 mod jobs;
 mod jobs_api;
+mod notification;
 mod reminders;
 mod worker;
 

@@ -24,9 +24,15 @@ async fn plan(tenant: &TestTenant, remind_at: DateTime<Utc>) -> Value {
     tenant.agent.mutate(CREATE, json!({ "input": input })).await["activity"]["id"].clone()
 }
 
-/// What is raised when the worker has done all that is due.
+/// What is raised when all reminders that are due have been taken.
 async fn raised(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
-    app.raised(tenant, async || app.app.worker().drain().await.unwrap()).await.1
+    let worker = reminders(app);
+    app.raised(tenant, async || worker.drain().await.unwrap()).await.1
+}
+
+/// A worker that does nothing else.
+fn reminders(app: &TestApp) -> Worker {
+    Worker::new(app.app.identity().tenants().clone(), vec![Arc::new(Reminders)]).unwrap()
 }
 
 async fn due_at(app: &TestApp, tenant: &TestTenant) -> Option<DateTime<Utc>> {
@@ -44,8 +50,7 @@ on_both_engines! {
         assert!(raised(&app, &tenant).await.is_empty(), "too early");
         app.clock.advance(Duration::minutes(1));
         // Two workers that come to it at the same moment.
-        let tenants = app.app.identity().tenants();
-        let workers = [0, 1].map(|_| Worker::new(tenants.clone(), vec![Arc::new(Reminders)]).unwrap());
+        let workers = [reminders(&app), reminders(&app)];
         let (_, names) = app
             .raised(&tenant, async || {
                 let (first, second) = tokio::join!(workers[0].drain(), workers[1].drain());
@@ -58,9 +63,13 @@ on_both_engines! {
         tenant.agent.mutate(UPDATE, json!({ "id": id, "input": { "subject": "Call back soon" } })).await;
         app.clock.advance(Duration::minutes(5));
         assert!(raised(&app, &tenant).await.is_empty());
-        // The event is in the outbox, for the consumers.
-        let changes = tenants.open(tenant.id).await.unwrap().changes(Some(0), 1000).await.unwrap().next().await.unwrap();
-        assert_eq!(changes.iter().filter(|event| event.name == "activity.due").count(), 1);
+        // The owner hears of it, once.
+        app.app.worker().drain().await.unwrap();
+        let told = tenant.agent.data("{ notifications { nodes { kind title relatedToId } } }", json!({})).await;
+        let told: Vec<_> = told["notifications"]["nodes"].as_array().unwrap().iter().collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((&told[0]["kind"], &told[0]["relatedToId"]), (&json!("REMINDER"), &id));
+        assert_eq!(told[0]["title"], "Reminder: Call back soon");
     }
 
     async fn a_reminder_follows_its_activity(app: TestApp) {

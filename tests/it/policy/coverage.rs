@@ -26,6 +26,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("cronRunNow", JOBS),
     ("cronUpdate", JOBS),
     ("userInviteAgain", "sends a new link: the user's record stays as it is, and a link has no place in a log"),
+    ("notificationMarkRead", READ),
+    ("notificationMarkUnread", READ),
+    ("notificationMarkAllRead", READ),
     ("login", SESSION),
     ("platformLogin", SESSION),
     ("tokenRefresh", SESSION),
@@ -39,6 +42,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// These are in the master database.
 const JOBS: &str = "for platform administrators, in the master database: tests/it/automation/jobs_api.rs";
+/// No audit entry, that is; an event there is.
+const READ: &str = "what somebody has read is his own business: tests/it/automation/notification.rs";
 
 /// These are in the master database, and would end the session that asks.
 const SESSION: &str = "opens, renews or ends sessions: tests/it/identity/sessions.rs, passwords.rs";

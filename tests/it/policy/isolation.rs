@@ -28,6 +28,8 @@ use crate::{
 const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("_service", "the text of the schema"),
     ("me", "the caller alone"),
+    ("notificationPreferences", "of the caller alone: tests/it/automation/notification.rs"),
+    ("notificationUnreadCount", "of the caller alone: tests/it/automation/notification.rs"),
     ("permissions", "the same list for everybody"),
     ("tenant", "for platform administrators, who belong to no tenant; see the permission matrix"),
     ("tenants", "for platform administrators, who belong to no tenant; see the permission matrix"),
@@ -38,8 +40,10 @@ const WITHOUT_RECORDS: &[(&str, &str)] = &[
 ];
 
 /// Subscriptions, with the test that holds them to the same rules.
-const SUBSCRIPTIONS: &[(&str, &str)] =
-    &[("recordChanged", "tests/it/policy/live.rs, subscribers_hear_what_they_may_see")];
+const SUBSCRIPTIONS: &[(&str, &str)] = &[
+    ("recordChanged", "tests/it/policy/live.rs, subscribers_hear_what_they_may_see"),
+    ("notificationReceived", "tests/it/automation/notification.rs, who_is_given_a_record_hears_of_it_at_once"),
+];
 
 /// Mutations that take an id which is not a record of the caller's tenant, with the reason.
 const OTHER_IDS: &[(&str, &str)] = &[
@@ -314,7 +318,7 @@ fn is_scoped(record: &str) -> bool {
 
 fn scoped(meta: &RecordMeta) -> bool {
     match meta.scope {
-        Scope::Owned | Scope::DoneBy { .. } => true,
+        Scope::Owned | Scope::DoneBy { .. } | Scope::Personal { .. } => true,
         Scope::Reference => false,
         Scope::Child { parent, .. } => scoped(parent()),
     }

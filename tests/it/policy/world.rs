@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use entity::tenant::notification::{self, NotificationKind};
+use rapport::auth::Actor;
+use sea_orm::ActiveValue::Set;
 use serde_json::{Map, Value, json};
 
 use super::surface::{Kind, Root, Surface, Values, pascal};
-use crate::support::{Answer, Session};
+use crate::support::{Answer, Session, TestApp};
 
 /// Types of records that cannot be made or found through the API, with the reason.
 const UNMADE: &[(&str, &str)] = &[];
@@ -162,6 +165,7 @@ pub async fn plant_on(surface: &Surface, session: &Session, administrator: &Sess
         });
         ids.insert(record, id);
     }
+    tell(session, marker).await;
     // What other records bring with them is found in its list.
     for record in waiting {
         let connection = format!("{}Connection", pascal(&record));
@@ -189,6 +193,24 @@ pub async fn plant_on(surface: &Surface, session: &Session, administrator: &Sess
         }
     }
     ids
+}
+
+/// Tells the user of the session something, as the worker does: no mutation makes a notification.
+async fn tell(session: &Session, marker: &str) {
+    let tenant = session.data("{ me { tenant { id } } }", json!({})).await;
+    let id = |text: &str| rapport::data::ids::decode(text).unwrap().1;
+    let (tenant, user) = (id(tenant["me"]["tenant"]["id"].as_str().unwrap()), id(&session.user_id));
+    let tenant = TestApp::behind(session).identity().tenants().open(tenant).await.unwrap();
+    let db = tenant.for_actor(Actor::system(tenant.id()).into(), None);
+    let new = notification::ActiveModel {
+        user_id: Set(user),
+        kind: Set(NotificationKind::Assigned),
+        title: Set(format!("{marker} was assigned to you")),
+        actor_id: Set(Some(user)),
+        channels: Set(json!(["IN_APP"])),
+        ..Default::default()
+    };
+    db.write(async |unit| unit.insert_by_rule::<notification::Entity>(new).await.map(|_| ())).await.unwrap();
 }
 
 /// The id of a record of this type that never existed.

@@ -1,6 +1,10 @@
 //! A running application: its own databases, a real listener, a clock that the test moves.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use rapport::{
     app::App,
@@ -51,6 +55,9 @@ pub fn postgres_url() -> String {
     std::env::var("RAPPORT_TEST_POSTGRES_URL")
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
 }
+
+/// The applications of this process, by their addresses.
+static STARTED: Mutex<BTreeMap<String, App>> = Mutex::new(BTreeMap::new());
 
 impl TestApp {
     /// Starts an application on the engine.
@@ -106,7 +113,13 @@ impl TestApp {
         let app = App::new(&config, clock.clone()).await.unwrap();
         app.migrate_master().await.unwrap();
         let (address, lifecycle) = listen(&app, &config).await;
+        STARTED.lock().unwrap().insert(format!("http://{address}/graphql"), app.clone());
         Self { app, clock, config, address, lifecycle, databases }
+    }
+
+    /// The application that a session talks to, for worlds that need more than the API gives.
+    pub fn behind(session: &Session) -> App {
+        STARTED.lock().unwrap()[session.url()].clone()
     }
 
     /// Starts another node over the same databases.

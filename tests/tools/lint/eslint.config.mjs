@@ -32,6 +32,8 @@ const changed = {
           'PageInfo',
           'UserError',
           'RecordChange', // an event, told once; its records have ids
+          'NotificationReceived', // an event, told once; the notification has an id
+          'NotificationPreference', // one of each kind, for each user
           'Customer360', // a view of one customer, whose id it was asked with
           'CustomerHierarchy',
           'CustomerMetrics',

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::error::{Error, Result};
 
 /// Every template: its name and its three files.
-const TEMPLATES: [(&str, [(&str, &str); 3]); 2] = [
+const TEMPLATES: [(&str, [(&str, &str); 3]); 3] = [
     (
         "invitation",
         [
@@ -25,6 +25,14 @@ const TEMPLATES: [(&str, [(&str, &str); 3]); 2] = [
             ("password_reset.subject.txt", include_str!("templates/password_reset.subject.txt")),
             ("password_reset.txt", include_str!("templates/password_reset.txt")),
             ("password_reset.html", include_str!("templates/password_reset.html")),
+        ],
+    ),
+    (
+        "notification",
+        [
+            ("notification.subject.txt", include_str!("templates/notification.subject.txt")),
+            ("notification.txt", include_str!("templates/notification.txt")),
+            ("notification.html", include_str!("templates/notification.html")),
         ],
     ),
 ];
@@ -95,7 +103,7 @@ mod tests {
     #[test]
     fn each_template_is_filled_and_html_is_escaped() {
         let templates = Templates::new().unwrap();
-        for (name, _) in TEMPLATES {
+        for name in ["invitation", "password_reset"] {
             let Rendered { subject, text, html } = templates.render(name, &variables()).unwrap();
             assert!(subject.contains("Acme \"Ltd\"") && !subject.contains('\n'), "{subject}");
             assert!(text.contains("Hello Bob <b>& Co</b>,") && text.contains("27 March 2026, 09:30 UTC"), "{text}");
@@ -106,6 +114,19 @@ mod tests {
             nameless["name"] = Json::Null;
             assert!(templates.render(name, &nameless).unwrap().text.starts_with("Hello,\n"));
         }
+    }
+
+    #[test]
+    fn a_notification_is_filled_and_escaped() {
+        let templates = Templates::new().unwrap();
+        let mut variables = variables();
+        variables["title"] = json!("Lead “<i>” was assigned to you");
+        variables["body"] = json!("1 < 2");
+        let Rendered { subject, text, html } = templates.render("notification", &variables).unwrap();
+        assert_eq!(subject, "Lead “<i>” was assigned to you");
+        assert!(text.contains("1 < 2") && html.contains("1 &lt; 2") && html.contains("“&lt;i&gt;”"), "{text}{html}");
+        variables["body"] = Json::Null;
+        assert!(!templates.render("notification", &variables).unwrap().html.contains("blockquote"));
     }
 
     #[test]
