@@ -415,6 +415,13 @@ impl Unit {
         self.journal.raise(R::meta(), event, record_id, &actor, self.now);
     }
 
+    /// Raises an event of a row that this unit does not change, with all that the row says.
+    pub fn raise_of<R: Record>(&mut self, event: &str, record_id: Uuid, row: &R::Model) {
+        let values: Vec<_> = R::Column::iter().map(|column| (column.as_str(), row.get(column))).collect();
+        let actor = self.db.actor.clone();
+        self.journal.raise_of(R::meta(), event, record_id, &values, &actor, self.now);
+    }
+
     /// The row that is to be changed: seen by the actor, locked, of the expected version.
     async fn own<R: Record>(
         &mut self,

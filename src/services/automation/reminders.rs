@@ -29,8 +29,8 @@ async fn raise_due(db: &TenantDb) -> Result<Option<DateTime<Utc>>> {
             let id = reminder.activity_id;
             let open = [ActivityStatus::Planned, ActivityStatus::InProgress];
             let to_do = Condition::all().add(activity::Column::Id.eq(id)).add(activity::Column::Status.is_in(open));
-            if unit.find::<activity::Entity>(to_do).await?.is_some() {
-                unit.raise::<activity::Entity>("due", id);
+            if let Some(activity) = unit.find::<activity::Entity>(to_do).await? {
+                unit.raise_of::<activity::Entity>("due", id, &activity);
             }
             Ok(())
         })
