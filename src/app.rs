@@ -7,12 +7,14 @@ mod figures;
 
 use std::{
     any::TypeId,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use async_graphql::{Request, Response, ServerError, parser::types::DocumentOperations};
 use futures_util::{StreamExt, stream::BoxStream};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     background::Background,
@@ -26,9 +28,10 @@ use crate::{
         throttle::{Limit, RateLimiter, ThrottleSettings},
     },
     clock::Clock,
-    config::Config,
-    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, idempotency::RequestKey, ids},
+    config::{self, Config},
+    data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, hints::Hint, idempotency::RequestKey, ids},
     error::{Error, Result},
+    events::Bus,
     graphql::{
         identity::api_key,
         kit::{error::to_graphql, loader},
@@ -38,7 +41,7 @@ use crate::{
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
-    integrations::mail::Mailer,
+    integrations::{mail::Mailer, nats::Link},
     jobs::{Job, Jobs, Work, Worker},
     metrics::Metrics,
     services::{
@@ -74,6 +77,8 @@ struct Inner {
     /// What each tenant may spend over time, in points of cost.
     points: RateLimiter,
     connections: Connections,
+    /// How the connection to the other nodes is, where there is to be one.
+    link: OnceLock<watch::Receiver<Link>>,
     master_url: String,
     show_statements: bool,
 }
@@ -115,6 +120,7 @@ impl App {
                 config.limits.live_connections_per_user,
                 config.limits.live_connections_per_tenant,
             ),
+            link: OnceLock::new(),
             master_url: config.database.master().expose().to_owned(),
             show_statements: config.server.show_statements,
         })))
@@ -164,6 +170,11 @@ impl App {
         &self.0.metrics
     }
 
+    /// How the connection to the other nodes is.
+    fn link(&self) -> Option<Link> {
+        self.0.link.get().map(|link| link.borrow().clone())
+    }
+
     fn connections(&self) -> &Connections {
         &self.0.connections
     }
@@ -177,6 +188,31 @@ impl App {
                 tenants.close_idle();
             }
         });
+    }
+
+    /// Joins the other nodes, where the settings name a bus: tells them what is committed here and looks where they
+    /// tell to, until it is told to stop. With `works` it is told of work too. Answers what then ends.
+    ///
+    /// # Errors
+    /// When the settings cannot be used. A bus that is not there is no error: it is waited for.
+    pub async fn join(
+        &self,
+        settings: &config::Bus,
+        works: bool,
+        stop: CancellationToken,
+    ) -> Result<Option<JoinHandle<()>>> {
+        let identity = self.0.identity.clone();
+        let Some(bus) = Bus::open(settings, identity.tenants().hints().clone(), works).await? else {
+            return Ok(None);
+        };
+        let _ = self.0.link.set(bus.link());
+        let look = move |hint: Hint| {
+            if let Hint::Identity { tenant_id } = hint {
+                identity.changed_elsewhere(tenant_id);
+            }
+            identity.tenants().told(hint);
+        };
+        Ok(Some(tokio::spawn(bus.run(stop, Arc::new(look)))))
     }
 
     /// Waits for what was begun in the background. For a graceful stop.

@@ -14,6 +14,8 @@ pub mod condition;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod events;
+pub mod failpoint;
 pub mod graphql;
 pub mod http;
 pub mod integrations;

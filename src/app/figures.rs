@@ -8,6 +8,7 @@ use sea_orm::ActiveEnum;
 use super::App;
 use crate::{
     error::{Error, Result},
+    integrations::nats::Link,
     jobs::{JobPage, SILENT},
     metrics::State,
 };
@@ -25,6 +26,8 @@ pub struct Health {
     pub free_connections: usize,
     /// The loops that this node runs in the background.
     pub loops: Vec<Loop>,
+    /// How the connection to the other nodes is; none on a node that has no bus.
+    pub bus: Option<Link>,
 }
 
 /// A loop in the background.
@@ -62,6 +65,7 @@ impl App {
             open_tenants,
             free_connections,
             loops: self.loops(),
+            bus: self.link(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, DatabaseUrl, Engine, Mail, Problem},
     data::examine::Answer,
+    integrations::nats::Nats,
 };
 
 /// The oldest SQLite that has what the statements use (RETURNING).
@@ -128,6 +129,7 @@ pub async fn run(args: &Args, global: &Global) -> Result<Exit, Failure> {
         Err(error) => return Err(Failure::new(format!("the examination was cut off: {error}"))),
     };
     if let Some(config) = config {
+        report.checks.push(bus_check(&config).await);
         report.checks.extend(databases(&config, output).await);
     }
     output.show(&report)?;
@@ -197,6 +199,23 @@ fn mail_check(mail: &Mail) -> Check {
             "mail",
             "none leaves: invitations and links to reset a password wait in the queue",
             "Set mail.url (RAPPORT_MAIL__URL) and mail.from, or mail.folder for development.",
+        ),
+    }
+}
+
+/// Whether the bus is there, where one is set. A server serves without it too, so that its absence is no problem.
+async fn bus_check(config: &Config) -> Check {
+    const NAME: &str = "bus";
+    if config.bus.url.is_none() {
+        return Check::well(NAME, "none is set: several nodes would see within a second what the others do");
+    }
+    match Nats::try_once(&config.bus).await {
+        Ok(server) => Check::well(NAME, format!("{server}, subjects {}.*", config.bus.prefix)),
+        Err(why) => Check::warning(
+            NAME,
+            format!("it cannot be reached: {why}"),
+            "Check bus.url (RAPPORT_BUS__URL), its login, and that NATS runs. Until then nodes see within a second what \
+             others do.",
         ),
     }
 }

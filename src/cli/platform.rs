@@ -36,7 +36,7 @@ use crate::{
         ids, value,
     },
     error::{Error, Result, UserErrorCode},
-    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, metrics, router, serve},
+    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, metrics, router, serve, without_api},
     services::{
         demo::{Growth, grow as grow_data},
         identity::{self, Access, FirstAdmin, NewTenant, NewUser, TenantPage},
@@ -97,20 +97,29 @@ async fn listen_at(address: &str, setting: &str) -> Result<TcpListener, Failure>
 /// When the server cannot listen.
 pub async fn run_server(app: App, config: &Config, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let listener = listen(config).await?;
-    if !config.mail.leaves() {
+    if config.server.role.works() && !config.mail.leaves() {
         tracing::warn!("no mail leaves: messages wait until mail.url (RAPPORT_MAIL__URL) or mail.folder is set");
     }
-    serve_on(listener, app, http_settings(config), ready).await
+    serve_on(listener, app, config, http_settings(config), ready).await
 }
 
+/// Does what the node's role says: the API, what nobody waits for, or both.
 async fn serve_on(
     listener: TcpListener,
     app: App,
+    config: &Config,
     settings: HttpSettings,
     ready: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let lifecycle = Lifecycle::new();
-    let routes = router(app.clone(), app.clone(), settings.clone(), &lifecycle);
+    let role = config.server.role;
+    let routes = if role.serves() {
+        router(app.clone(), app.clone(), settings.clone(), &lifecycle)
+    } else {
+        without_api(app.clone(), settings.clone())
+    };
+    let parted = CancellationToken::new();
+    let bus = app.join(&config.bus, role.works(), parted.clone()).await?;
     app.sweep();
     let stop = lifecycle.clone();
     let told = tokio::spawn(async move {
@@ -120,21 +129,28 @@ async fn serve_on(
         Instant::now()
     });
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "serving");
+        tracing::info!(%address, ?role, "serving");
     }
     if let Some(address) = &settings.metrics {
         let listener = listen_at(address, "server.metrics").await?;
         let metrics = metrics(listener, app.clone(), lifecycle.clone());
         tokio::spawn(metrics);
     }
-    let background = app.begin_background();
+    let background = role.works().then(|| app.begin_background());
     ready()?;
     let served = serve(listener, routes, &settings, &lifecycle).await;
     app.settle().await;
     let since = if told.is_finished() { told.await.ok() } else { None };
     let left = settings.drain.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
     // After the requests, so that what they have caused is not left to the next start.
-    background.end(left.max(LEAST_DRAIN)).await;
+    if let Some(background) = background {
+        background.end(left.max(LEAST_DRAIN)).await;
+    }
+    // Last, so that others are told of all that was done here.
+    parted.cancel();
+    if let Some(bus) = bus {
+        let _ = bus.await;
+    }
     served.map_err(|error| Failure::new(format!("the server failed: {error}")))
 }
 
@@ -177,7 +193,7 @@ pub async fn demo(
     let mut settings = http_settings(&config);
     settings.first_query = Some(welcome.query.clone());
     settings.demo_logins = welcome.logins.iter().map(button).collect();
-    serve_on(listener, app, settings, || ready(&welcome)).await
+    serve_on(listener, app, &config, settings, || ready(&welcome)).await
 }
 
 /// The button of a login in GraphiQL.

@@ -1,7 +1,7 @@
 //! `rapport serve`: runs the server until it is told to stop.
 
 use super::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, Role};
 
 /// The arguments of `rapport serve`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,9 @@ pub struct Args {
     /// The port, where it is not the one of the settings
     #[arg(long)]
     pub port: Option<u16>,
+    /// What this node does, where it is not what the settings say
+    #[arg(long, value_enum)]
+    pub role: Option<Role>,
 }
 
 impl Args {
@@ -28,6 +31,7 @@ impl Args {
             config.server.host.clone_from(host);
         }
         config.server.port = self.port.unwrap_or(config.server.port);
+        config.server.role = self.role.unwrap_or(config.server.role);
         config.check()?;
         config.check_serving()?;
         Ok(config)

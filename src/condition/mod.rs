@@ -1,10 +1,12 @@
 //! The one condition language: a tree of tests over a record's fields and over records one relation away.
 //!
-//! It knows a record only through its `RecordMeta`. It is compiled to SQL by [`sql`]; the GraphQL `where` inputs are
-//! its typed face. Text compares case- and accent-insensitively. Negated operators (`NOT_EQUALS`, `NOT_IN`,
+//! It knows a record only through its `RecordMeta`. It is compiled to SQL by [`sql`] and evaluated on events by [`eval`];
+//! the GraphQL `where` inputs are its typed face, `ConditionInput` its general one. What asks for a before (`CHANGED`,
+//! `CHANGED_TO`, [`Condition::Before`]) can be asked of events only. Text compares case- and accent-insensitively. Negated operators (`NOT_EQUALS`, `NOT_IN`,
 //! `NOT_CONTAINS`) include nulls, and every test is either true or false, never unknown, so that a negated group means
 //! what people expect.
 
+pub mod eval;
 pub mod fold;
 pub mod sql;
 
@@ -28,6 +30,8 @@ pub enum Condition {
         /// What it is compared with: none, one or several values.
         values: Vec<Value>,
     },
+    /// A condition on the record as it was before the event.
+    Before(Box<Self>),
     /// A condition on the records that a relation leads to.
     Related {
         /// The relation's name.
@@ -54,6 +58,8 @@ pub enum Operator {
     LessThan,
     /// Is not more.
     LessOrEqual,
+    /// Is not less than the first of two values, and not more than the second.
+    Between,
     /// Is one of these values.
     In,
     /// Is none of these values.
@@ -70,6 +76,10 @@ pub enum Operator {
     IsEmpty,
     /// There is a value.
     IsNotEmpty,
+    /// Has another value than before the event. Nothing of a new record has changed.
+    Changed,
+    /// Has this value, and had another one before the event.
+    ChangedTo,
 }
 
 /// How many related records must meet a condition.

@@ -67,15 +67,23 @@ impl Compiler<'_> {
                 let column = meta
                     .column(column)
                     .ok_or_else(|| Error::BadInput(format!("{} has no field \"{column}\"", meta.name)))?;
-                self.test(column, *operator, values, alias, negated)
+                self.test(column, *operator, values, alias, negated)?
             }
+            Condition::Before(_) => return Err(no_before()),
             Condition::Related { relation, quantifier, condition } => {
                 self.related(meta, relation, *quantifier, condition, alias)?
             }
         })
     }
 
-    fn test(&self, of: &Column, operator: Operator, values: &[Value], alias: &str, negated: bool) -> SqlCondition {
+    fn test(
+        &self,
+        of: &Column,
+        operator: Operator,
+        values: &[Value],
+        alias: &str,
+        negated: bool,
+    ) -> Result<SqlCondition> {
         let left = column(alias, of.folded.unwrap_or(of.name));
         let right = || folded(of, values.first().cloned().unwrap_or(Value::String(None)));
         let text = || match right() {
@@ -103,7 +111,12 @@ impl Compiler<'_> {
             }
         };
         let all = |test: Expr| not_null(SqlCondition::all().add(test));
-        match operator {
+        Ok(match operator {
+            Operator::Changed | Operator::ChangedTo => return Err(no_before()),
+            Operator::Between => {
+                let to = folded(of, values.get(1).cloned().unwrap_or(Value::String(None)));
+                not_null(SqlCondition::all().add(left.clone().gte(right())).add(left.clone().lte(to)))
+            }
             Operator::Equals => all(left.clone().eq(right())),
             Operator::NotEquals => or_null(left.clone().ne(right())),
             Operator::GreaterThan => all(left.clone().gt(right())),
@@ -129,7 +142,7 @@ impl Compiler<'_> {
             Operator::EndsWith => all(like(left.clone(), format!("%{}", escaped(&text())))),
             Operator::IsEmpty => empty(),
             Operator::IsNotEmpty => empty().not(),
-        }
+        })
     }
 
     /// Whether a text holds another, letter for letter.
@@ -202,6 +215,11 @@ impl Compiler<'_> {
         let exists = Expr::exists(rows);
         Ok(SqlCondition::all().add(if quantifier == Quantifier::Some { exists } else { exists.not() }))
     }
+}
+
+/// A row is what it is now.
+fn no_before() -> Error {
+    Error::BadInput("what a record was before can be asked of events only, not of lists".to_owned())
 }
 
 /// The value as the column's folded shadow holds it.

@@ -107,6 +107,23 @@ fn refuse_secrets(layer: &Figment, file: &Path, problems: &mut Vec<Problem>) {
             "Give it in that variable, or in a file of its own named by auth.secret_file. Treat the present one as known.",
         ));
     }
+    for setting in ["bus.token", "bus.password"] {
+        if layer.extract_inner::<String>(setting).is_ok_and(|secret| !secret.is_empty()) {
+            problems.push(Problem::new(
+                setting,
+                format!("stands in {}, a file that gets copied and shared", file.display()),
+                "Give it in that variable, or name a file of credentials. Treat the present one as known.",
+            ));
+        }
+    }
+    let login = |url: &str| url::Url::parse(url.trim()).is_ok_and(|url| !url.username().is_empty());
+    if layer.extract_inner::<String>("bus.url").is_ok_and(|urls| urls.split(',').any(login)) {
+        problems.push(Problem::new(
+            "bus.url",
+            format!("stands with its login in {}, a file that gets copied and shared", file.display()),
+            "Give it in that variable. Treat the present login as known.",
+        ));
+    }
     let password = |url: &String| url::Url::parse(url).is_ok_and(|url| url.password().is_some());
     if layer.extract_inner::<String>("mail.url").is_ok_and(|url| password(&url)) {
         problems.push(Problem::new(

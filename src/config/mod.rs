@@ -11,6 +11,7 @@
 //! accident. What is fine for a test or the demo but not for a server is refused by [`Config::check_serving`].
 
 mod auth;
+mod bus;
 mod database;
 mod limits;
 mod load;
@@ -31,6 +32,7 @@ use serde::Deserialize;
 
 pub use self::{
     auth::Auth,
+    bus::{Bus, BusLogin},
     database::Database,
     limits::Limits,
     load::{DEFAULT_FILE, DEFAULTS, Sources},
@@ -38,7 +40,7 @@ pub use self::{
     mail::{Encryption, Mail, MailServer},
     problem::{ConfigError, Problem},
     retention::Retention,
-    server::Server,
+    server::{Role, Server},
     tenants::Tenants,
     value::{ByteSize, DatabaseUrl, Engine, Secret},
 };
@@ -51,6 +53,8 @@ pub struct Config {
     pub server: Server,
     /// Where the databases are.
     pub database: Database,
+    /// What carries hints between nodes.
+    pub bus: Bus,
     /// Sessions, passwords and throttling.
     pub auth: Auth,
     /// The bounds of one GraphQL document.
@@ -93,6 +97,7 @@ impl Config {
         let mut problems = Vec::new();
         self.server.check(&mut problems);
         self.database.check(&mut problems);
+        self.bus.check(&mut problems);
         self.auth.check(&mut problems);
         self.limits.check(&mut problems);
         self.logging.check(&mut problems);

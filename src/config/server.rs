@@ -13,12 +13,41 @@ use super::{
     value::{ByteSize, duration, optional},
 };
 
+/// What a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The API, and what nobody waits for
+    #[default]
+    All,
+    /// The API alone
+    Api,
+    /// What nobody waits for, and /health
+    Worker,
+}
+
+impl Role {
+    /// Whether it serves the API.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+
+    /// Whether it does what nobody waits for.
+    #[must_use]
+    pub const fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+}
+
 /// How the server is reached, and what one request may take.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// The address to listen on.
     pub host: String,
+    /// What this node does.
+    pub role: Role,
     /// The TCP port to listen on; 0 lets the system choose (tests).
     pub port: u16,
     /// Where users reach this server, when that is not `http://<host>:<port>`.

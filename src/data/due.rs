@@ -27,7 +27,10 @@ use sea_orm::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::master::{MasterDb, MasterUnit};
+use super::{
+    hints::{Hint, Hints},
+    master::{MasterDb, MasterUnit},
+};
 use crate::error::Result;
 
 /// For how long a mark holds: something that is due is looked at by then, whatever becomes of the hint.
@@ -49,6 +52,8 @@ pub struct DueWork(Arc<Inner>);
 
 struct Inner {
     master: MasterDb,
+    /// For the workers of other nodes.
+    others: Hints,
     /// Until when this node relies on the marks that it has made.
     marks: Mutex<HashMap<(Uuid, WorkKind), DateTime<Utc>>>,
     /// What was committed in this process since a worker last looked.
@@ -104,11 +109,12 @@ impl Queue {
 }
 
 impl DueWork {
-    /// The index in a master database.
+    /// The index in a master database; what is to be told to other nodes goes to `others`.
     #[must_use]
-    pub fn new(master: MasterDb) -> Self {
+    pub fn new(master: MasterDb, others: Hints) -> Self {
         Self(Arc::new(Inner {
             master,
+            others,
             marks: Mutex::default(),
             hints: Mutex::default(),
             hinted: Notify::new(),
@@ -133,7 +139,8 @@ impl DueWork {
         let now = self.0.master.clock().now();
         let heard = self.0.heard.load(Ordering::Relaxed);
         let mut kinds = kinds.to_vec();
-        // Without a worker that hears the hint, a mark that is left out would be a wait of up to half a minute.
+        // Without a worker that hears the hint, a mark that is left out would be a wait of up to half a minute. Another
+        // node's does not count: what it is told can be lost on the way.
         if heard && at <= now {
             let marks = self.marks();
             kinds.retain(|kind| marks.get(&(tenant_id, *kind)).is_none_or(|until| now >= *until));
@@ -205,8 +212,18 @@ impl DueWork {
         self.0.master.clock().now()
     }
 
-    /// Tells this process's worker that what was marked is committed now.
+    /// Tells this process's worker that what was marked is committed now; where this process has none, that of another
+    /// node. The other one may miss it: it finds the mark with its next look, within a second.
     pub fn hint(&self, tenant_id: Uuid, kind: WorkKind) {
+        if self.0.heard.load(Ordering::Relaxed) {
+            self.told(tenant_id, kind);
+        } else {
+            self.0.others.tell(Hint::Work { tenant_id, kind });
+        }
+    }
+
+    /// Tells this process's worker, if there is one, what was committed here or on another node.
+    pub(super) fn told(&self, tenant_id: Uuid, kind: WorkKind) {
         if self.0.heard.load(Ordering::Relaxed) {
             self.0.hints.lock().unwrap_or_else(PoisonError::into_inner).insert((tenant_id, kind));
             self.0.hinted.notify_one();

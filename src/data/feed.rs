@@ -3,9 +3,20 @@
 use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use entity::record::{Column, RecordMeta};
+use sea_orm::Value;
 use serde_json::Value as Json;
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+use super::value;
+use crate::{
+    condition::{
+        Condition,
+        eval::{self, Facts},
+    },
+    error::Result,
+};
 
 /// An event as it stands in the outbox.
 #[derive(Clone, Debug)]
@@ -30,6 +41,34 @@ pub struct Event {
     pub data: Json,
     /// The changed fields before the event.
     pub previous: Json,
+}
+
+impl Event {
+    /// Whether a condition holds for the record, which is of this kind, as the event tells of it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BadInput`] when the condition is not about this record alone.
+    pub fn meets(&self, condition: &Condition, meta: &'static RecordMeta) -> Result<bool> {
+        eval::holds(condition, meta, &Told { event: self, meta })
+    }
+}
+
+/// The record that an event tells of.
+struct Told<'a> {
+    event: &'a Event,
+    meta: &'static RecordMeta,
+}
+
+impl Facts for Told<'_> {
+    fn now(&self, column: &Column) -> Value {
+        value::from_api(self.meta, column, |field| self.event.data.get(field))
+    }
+
+    fn before(&self, column: &Column) -> Option<Value> {
+        let previous = self.event.previous.as_object().filter(|previous| !previous.is_empty())?;
+        // What is not there has not changed.
+        Some(value::from_api(self.meta, column, |field| previous.get(field).or_else(|| self.event.data.get(field))))
+    }
 }
 
 /// The live events of one tenant.

@@ -21,6 +21,7 @@
 //! | `cron`, `job` | what recurs for the platform, and who does it |
 //! | `purge` | what is kept long enough goes |
 //! | `feed` | what was committed, for listeners in this process |
+//! | `hints` | what other nodes are told, so that they look at once |
 //! | `outbox`, `consume` | every event by its number, for subscribers; for consumers that keep how far they have come |
 //! | `ids`, `money`, `value` | ids, amounts and values, the same on both engines |
 
@@ -34,6 +35,7 @@ mod engine;
 pub mod examine;
 pub mod feed;
 pub mod find;
+pub mod hints;
 pub mod idempotency;
 pub mod ids;
 pub mod import;
@@ -72,7 +74,9 @@ pub use self::{
     tenants::{Tenants, TenantsSettings},
     unit::Unit,
 };
-use self::{due::DueWork, engine::Engine, feed::Feed, find::Scoped, idempotency::RequestKey, outbox::Outbox};
+use self::{
+    due::DueWork, engine::Engine, feed::Feed, find::Scoped, hints::Hints, idempotency::RequestKey, outbox::Outbox,
+};
 use crate::{auth::Actor, clock::Clock, condition::sql::Dialect, error::Result};
 
 /// The open database of one tenant, shared by all its requests.
@@ -82,6 +86,7 @@ pub struct Tenant {
     feed: Feed,
     outbox: Outbox,
     due: DueWork,
+    hints: Hints,
     clock: Clock,
 }
 

@@ -1,8 +1,8 @@
 //! The outbox as subscribers read it: every event of the tenant by its number, in order, without gaps.
 //!
 //! The truth is the table `event`. While a tenant has subscribers in this process, one task follows the table for all of
-//! them: it looks when something is committed here and once a second besides, since a commit of another node leaves no
-//! sign in this process. What it reads is handed to every subscriber, so that a batch of events is read once, whoever
+//! them: it looks when something is committed here, when another node tells of a commit there, and once a second
+//! besides, since what another node tells may be lost. What it reads is handed to every subscriber, so that a batch of events is read once, whoever
 //! listens. Without subscribers nothing runs.
 //!
 //! A subscriber knows the number it has come to and takes nothing but the next one. Whatever is missing between that and
@@ -20,6 +20,7 @@ use tokio::{
     sync::{
         Mutex,
         broadcast::{self, error::RecvError},
+        watch,
     },
     time::{Duration, Interval, MissedTickBehavior, interval, sleep},
 };
@@ -39,7 +40,18 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// What follows the outbox of a tenant for the subscribers of this process, while there are any.
 #[derive(Default)]
-pub(super) struct Outbox(Mutex<Weak<Follower>>);
+pub(super) struct Outbox {
+    follower: Mutex<Weak<Follower>>,
+    /// The newest number that another node has told of.
+    told: watch::Sender<i64>,
+}
+
+impl Outbox {
+    /// Another node tells that there are events up to this number.
+    pub(super) fn told(&self, seq: i64) {
+        self.told.send_modify(|newest| *newest = std::cmp::max(*newest, seq));
+    }
+}
 
 /// The task that follows an outbox. It ends with the last subscriber.
 struct Follower {
@@ -73,14 +85,14 @@ impl Tenant {
 
     /// The task that follows the outbox, started if need be.
     async fn follower(self: &Arc<Self>) -> Result<Arc<Follower>> {
-        let mut own = self.outbox.0.lock().await;
+        let mut own = self.outbox.follower.lock().await;
         if let Some(follower) = own.upgrade() {
             return Ok(follower);
         }
-        let hints = self.feed.listen();
+        let (hints, told) = (self.feed.listen(), self.outbox.told.subscribe());
         let (_, head) = self.outbox_bounds().await?;
         let events = broadcast::Sender::new(WAITING);
-        let task = tokio::spawn(follow(self.clone(), hints, events.clone(), head));
+        let task = tokio::spawn(follow(self.clone(), hints, told, events.clone(), head));
         let follower = Arc::new(Follower { events, _task: AbortOnDropHandle::new(task) });
         *own = Arc::downgrade(&follower);
         Ok(follower)
@@ -146,13 +158,14 @@ impl Tenant {
 async fn follow(
     tenant: Arc<Tenant>,
     mut hints: broadcast::Receiver<Arc<Event>>,
+    mut told: watch::Receiver<i64>,
     events: broadcast::Sender<Arc<Event>>,
     mut position: i64,
 ) {
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        news(&mut hints, &mut poll, position).await;
+        news(&mut hints, &mut told, &mut poll, position).await;
         loop {
             match tenant.outbox_page(position, PAGE).await {
                 Ok(page) => {
@@ -176,7 +189,12 @@ async fn follow(
 }
 
 /// Waits until there may be events after `position`.
-async fn news(hints: &mut broadcast::Receiver<Arc<Event>>, poll: &mut Interval, position: i64) {
+async fn news(
+    hints: &mut broadcast::Receiver<Arc<Event>>,
+    told: &mut watch::Receiver<i64>,
+    poll: &mut Interval,
+    position: i64,
+) {
     loop {
         tokio::select! {
             hint = hints.recv() => match hint {
@@ -189,6 +207,12 @@ async fn news(hints: &mut broadcast::Receiver<Arc<Event>>, poll: &mut Interval, 
                     return;
                 }
             },
+            // Each time it is told, not for as long as the number is ahead: nobody vouches for what comes by the bus.
+            Ok(()) = told.changed() => {
+                if *told.borrow_and_update() > position {
+                    return;
+                }
+            }
             _ = poll.tick() => return,
         }
     }

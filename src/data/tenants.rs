@@ -20,6 +20,7 @@ use super::{
     due::DueWork,
     engine::{Engine, PoolSettings, dialect_of},
     feed::Feed,
+    hints::{Hint, Hints},
     master::MasterDb,
     outbox::Outbox,
     provision,
@@ -49,6 +50,7 @@ struct Inner {
     settings: TenantsSettings,
     budget: Arc<Semaphore>,
     due: DueWork,
+    hints: Hints,
     open: Mutex<LruCache<Uuid, Arc<Slot>>>,
 }
 
@@ -79,8 +81,9 @@ impl Tenants {
         }
         let budget = Arc::new(Semaphore::new(settings.connection_budget as usize));
         let open = Mutex::new(LruCache::unbounded());
-        let due = DueWork::new(master.clone());
-        Ok(Self(Arc::new(Inner { master, settings, budget, due, open })))
+        let hints = Hints::default();
+        let due = DueWork::new(master.clone(), hints.clone());
+        Ok(Self(Arc::new(Inner { master, settings, budget, due, hints, open })))
     }
 
     /// The master database.
@@ -93,6 +96,27 @@ impl Tenants {
     #[must_use]
     pub fn due(&self) -> &DueWork {
         &self.0.due
+    }
+
+    /// What other nodes are to be told.
+    #[must_use]
+    pub fn hints(&self) -> &Hints {
+        &self.0.hints
+    }
+
+    /// Looks where another node tells to. What it tells of a database that is not open here concerns nobody here.
+    pub fn told(&self, hint: Hint) {
+        match hint {
+            Hint::Events { tenant_id, seq } => {
+                let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(tenant) = open.peek(&tenant_id).and_then(|slot| slot.tenant.get()) {
+                    tenant.outbox.told(seq);
+                }
+            }
+            Hint::Work { tenant_id, kind } => self.0.due.told(tenant_id, kind),
+            // What is remembered of rights is remembered above.
+            Hint::Identity { .. } => {}
+        }
     }
 
     /// The open database of a tenant.
@@ -155,8 +179,8 @@ impl Tenants {
         if owner != Some(row.id) {
             return Err(Error::internal(format!("the database of tenant {} says it belongs to {owner:?}", row.id)));
         }
-        let (due, clock) = (self.0.due.clone(), self.0.master.clock().clone());
-        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), outbox: Outbox::default(), due, clock }))
+        let (due, hints, clock) = (self.0.due.clone(), self.0.hints.clone(), self.0.master.clock().clone());
+        Ok(Arc::new(Tenant { id: row.id, engine, feed: Feed::new(), outbox: Outbox::default(), due, hints, clock }))
     }
 
     /// Closes the idle database used least recently when there is no room for `share` connections.

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use super::{
     Deleted, Rules, TenantDb, checks,
     find::column,
+    hints::Hint,
     idempotency::{Outcome, Step},
     ids,
     journal::{Change, Difference, Journal},
@@ -34,6 +35,7 @@ use super::{
 use crate::{
     auth::{Action, Actor, ActorKind, Permission},
     error::{Error, Result, UserError, UserErrorCode},
+    failpoint,
 };
 
 /// The work that every event makes due: that of the consumers of the outbox.
@@ -165,12 +167,18 @@ impl Unit {
             tenant.due.mark(tenant.id, kind, at).await?;
         }
         tenant.due.mark_all(tenant.id, &now, self.now).await?;
+        failpoint::pass("unit.marked");
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
         self.db.request.statements.fetch_add(statements, std::sync::atomic::Ordering::Relaxed);
+        failpoint::pass("unit.sealed");
         self.tx.commit().await?;
+        failpoint::pass("unit.committed");
         for kind in now {
             tenant.due.hint(tenant.id, kind);
+        }
+        if let Some(newest) = events.last() {
+            tenant.hints.tell(Hint::Events { tenant_id: tenant.id, seq: newest.seq });
         }
         tenant.feed.publish(events);
         Ok(())

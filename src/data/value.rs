@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     ids,
-    money::{Money, currency},
+    money::{self, Money, currency},
 };
 
 /// A moment as the API shows it: RFC 3339, UTC, microseconds.
@@ -77,6 +77,43 @@ pub fn to_api(meta: &RecordMeta, column: &Column, value: &Value, currency_code: 
     }
 }
 
+/// The value of a column from what the API shows of the row: the other way of [`to_api`]. `shown` answers the value of a
+/// field. What is not there, or is of another kind, is the kind's null.
+#[must_use]
+pub fn from_api<'a>(meta: &RecordMeta, column: &Column, shown: impl Fn(&str) -> Option<&'a Json>) -> Value {
+    let text = |field: &str| shown(field).and_then(Json::as_str);
+    let found = match (column.kind, column.name) {
+        // What a row is about stands in two columns and is one field.
+        (_, "related_type") if meta.column("related_id").is_some() => {
+            text("relatedToId").and_then(ids::decode).map(|(name, _)| name.into())
+        }
+        (Kind::Uuid, name) => {
+            let field = if name == "related_id" { "relatedToId" } else { column.field.as_str() };
+            text(field).and_then(|text| {
+                let typed = ids::decode(text).map(|(_, id)| id);
+                typed.or_else(|| Uuid::parse_str(text).ok()).map(Value::from)
+            })
+        }
+        (Kind::Money, _) => shown(&column.field).and_then(minor).map(Value::from),
+        (Kind::Decimal(decimals), _) => text(&column.field)
+            .and_then(|text| text.parse().ok())
+            .and_then(|number| money::units(number, decimals).ok())
+            .map(Value::from),
+        (kind, _) => shown(&column.field).and_then(|json| from_json(kind, json)),
+    };
+    found.unwrap_or_else(|| null(column.kind))
+}
+
+/// The minor units of an amount.
+fn minor(json: &Json) -> Option<i64> {
+    if let Some(minor) = json.as_i64() {
+        return Some(minor);
+    }
+    let currency = currency(json.get("currency")?.as_str()?)?;
+    let amount = json.get("amount")?.as_str()?.parse().ok()?;
+    Money::from_major(amount, currency).ok().map(|money| money.minor)
+}
+
 /// The value of a column from plain JSON; `None` when it is not of the column's kind. JSON null is the kind's null.
 #[must_use]
 pub fn from_json(kind: Kind, json: &Json) -> Option<Value> {
@@ -112,4 +149,45 @@ pub fn null(kind: Kind) -> Value {
 #[must_use]
 pub fn is_null(value: &Value) -> bool {
     value == &value.as_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use entity::{
+        record::Record,
+        tenant::{activity, customer, opportunity_line},
+    };
+
+    use super::*;
+
+    /// What the API shows of a row is read back as it stood there.
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let id = Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057);
+        let at = DateTime::from_timestamp_micros(1_767_225_600_000_001).unwrap();
+        let day = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+        for (meta, name, value) in [
+            (customer::Entity::meta(), "name", Value::from("Ångström")),
+            (customer::Entity::meta(), "parent_id", id.into()),
+            (customer::Entity::meta(), "parent_id", Value::Uuid(None)),
+            (customer::Entity::meta(), "annual_revenue", 1234i64.into()),
+            (customer::Entity::meta(), "annual_revenue", Value::BigInt(None)),
+            (customer::Entity::meta(), "tags", Value::Json(Some(Box::new(json!(["a", "b"]))))),
+            (customer::Entity::meta(), "created_at", at.into()),
+            (customer::Entity::meta(), "is_deleted", true.into()),
+            (entity::tenant::opportunity::Entity::meta(), "expected_close_date", day.into()),
+            (opportunity_line::Entity::meta(), "quantity", 2500i64.into()),
+            (activity::Entity::meta(), "owner_id", id.into()),
+        ] {
+            let column = meta.column(name).unwrap();
+            let shown = to_api(meta, column, &value, Some("EUR"));
+            let read = from_api(meta, column, |field| (field == column.field).then_some(&shown));
+            assert_eq!(read, value, "{name}: {shown}");
+        }
+        let related = json!(ids::encode("customer", id));
+        let shown = |field: &str| (field == "relatedToId").then_some(&related);
+        let meta = activity::Entity::meta();
+        assert_eq!(from_api(meta, meta.column("related_id").unwrap(), shown), id.into());
+        assert_eq!(from_api(meta, meta.column("related_type").unwrap(), shown), "customer".into());
+    }
 }

@@ -24,8 +24,14 @@ use futures_util::{Stream, stream};
 use uuid::Uuid;
 
 use super::{
-    kit::{db, error::to_graphql, id::AnyId, loader},
-    node::{Node, RecordType, record_types},
+    kit::{
+        condition::{ConditionInput, Conditions},
+        db,
+        error::to_graphql,
+        id::AnyId,
+        loader,
+    },
+    node::{Node, RecordType, record_shapes, record_types},
     request::Caller,
 };
 use crate::{
@@ -163,6 +169,8 @@ pub(super) struct Subscriber {
     caller: Caller,
     tenant: Arc<Tenant>,
     types: Option<Vec<RecordType>>,
+    /// What an event must meet, by the record's name.
+    conditions: Option<Conditions>,
     changes: Changes,
     /// What was read and is not told yet.
     batch: VecDeque<Change>,
@@ -183,17 +191,27 @@ impl Subscriber {
                 return Ok(Told { what, rights: Arc::clone(&self.rights) });
             }
             let events = self.changes.next().await?;
-            self.batch = events.into_iter().filter_map(|event| self.wanted(event)).collect();
+            let wanted = events.into_iter().filter_map(|event| self.wanted(event).transpose());
+            self.batch = wanted.collect::<Result<_>>()?;
             if !self.batch.is_empty() {
                 self.check().await?;
             }
         }
     }
 
-    fn wanted(&self, event: Arc<Event>) -> Option<Change> {
-        let (record_type, meta) = record_types().find(|(_, meta)| meta.name == event.record_type)?;
-        let wanted = self.types.as_ref().is_none_or(|types| types.contains(&record_type));
-        wanted.then_some(Change { event, record_type, meta })
+    fn wanted(&self, event: Arc<Event>) -> Result<Option<Change>> {
+        let known = record_types().find(|(_, meta)| meta.name == event.record_type);
+        let Some((record_type, meta)) = known else { return Ok(None) };
+        if self.types.as_ref().is_some_and(|types| !types.contains(&record_type)) {
+            return Ok(None);
+        }
+        if let Some(conditions) = &self.conditions {
+            let Some(condition) = conditions.get(meta.name) else { return Ok(None) };
+            if !event.meets(condition, meta)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Change { event, record_type, meta }))
     }
 
     /// The records in the batch by their types, each once, in the order in which they are told of.
@@ -247,10 +265,15 @@ impl LiveSubscription {
         #[graphql(desc = "Only records of these types; all that the actor may read when left out.")] types: Option<
             Vec<RecordType>,
         >,
+        #[graphql(
+            desc = "Only events that meet this, by what they tell of the record after the event and before it. A field \
+                          that a record type does not have has no value there."
+        )]
+        condition: Option<ConditionInput>,
         #[graphql(desc = "The `sequence` of the last event that the subscriber has seen; from now on when left out.")]
         after: Option<String>,
     ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Told<RecordChange>>> + use<>> {
-        let subscriber = subscriber(ctx, types, after).await.map_err(to_graphql)?;
+        let subscriber = subscriber(ctx, types, condition, after).await.map_err(to_graphql)?;
         Ok(stream::unfold(Some(subscriber), |subscriber| async move {
             let mut subscriber = subscriber?;
             match subscriber.next().await {
@@ -265,9 +288,16 @@ impl LiveSubscription {
 pub(super) async fn subscriber(
     ctx: &Context<'_>,
     types: Option<Vec<RecordType>>,
+    condition: Option<ConditionInput>,
     after: Option<String>,
 ) -> Result<Subscriber> {
     let tenant = db(ctx)?.tenant().clone();
+    let shapes: Vec<_> = record_shapes()
+        .filter(|(record_type, _)| types.as_ref().is_none_or(|types| types.contains(record_type)))
+        .map(|(_, shape)| shape)
+        .collect();
+    let conditions = condition.map(|condition| condition.compile(&shapes)).transpose();
+    let conditions = conditions.map_err(|message| Error::BadInput(format!("`condition`: {message}")))?;
     let after = after.map(|after| {
         let number = after.parse().ok().filter(|number| *number >= 0);
         number.ok_or_else(|| Error::BadInput("`after` is the `sequence` of an event".to_owned()))
@@ -278,6 +308,7 @@ pub(super) async fn subscriber(
         caller: Caller::of(ctx).clone(),
         tenant,
         types,
+        conditions,
         changes,
         batch: VecDeque::new(),
         checked: Instant::now(),

@@ -19,7 +19,7 @@ use super::{
         error::{null_with, to_graphql},
         id::{AnyId, Identified},
         relation,
-        shape::Object,
+        shape::{Object, Shape},
     },
     sales::{
         activity::Activity, contact::Contact, customer::Customer, interaction::Interaction, lead::Lead,
@@ -44,6 +44,11 @@ macro_rules! nodes {
         /// The types of records, with what the platform knows of each.
         pub fn record_types() -> impl Iterator<Item = (RecordType, &'static RecordMeta)> {
             [$((RecordType::$object, <$object as Object>::shape().meta)),*].into_iter()
+        }
+
+        /// The types of records, with the shapes of their objects.
+        pub fn record_shapes() -> impl Iterator<Item = (RecordType, &'static Shape)> {
+            [$((RecordType::$object, <$object as Object>::shape())),*].into_iter()
         }
 
         /// A record, of whatever type.

@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     backend::{Backend, Credentials},
-    health::{Component, Readiness},
+    health::{Component, PartState, Readiness},
     settings::HttpSettings,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     graphql::{limits::Documents, request::Caller},
+    integrations::nats::Link,
     services::identity::Client,
 };
 
@@ -56,22 +57,28 @@ impl Readiness for App {
         let health = self.health().await;
         let migrated = health.pending_migrations == Some(0);
         let mut components = vec![
-            Component { name: "master_database", up: health.master, detail: None },
+            Component { name: "master_database", status: PartState::of(health.master), detail: None },
             Component {
                 name: "master_schema",
-                up: migrated,
+                status: PartState::of(migrated),
                 detail: (!migrated).then(|| "run `rapport migrate`".to_owned()),
             },
             Component {
                 name: "tenant_databases",
-                up: true,
+                status: PartState::Up,
                 detail: Some(format!("{} open, {} connections free", health.open_tenants, health.free_connections)),
             },
         ];
         components.extend(health.loops.iter().map(|of| {
             let up = of.well();
             let why = if up { "" } else { "; the log says why" };
-            Component { name: of.name, up, detail: Some(format!("last success {} s ago{why}", of.age.as_secs())) }
+            let detail = Some(format!("last success {} s ago{why}", of.age.as_secs()));
+            Component { name: of.name, status: PartState::of(up), detail }
+        }));
+        components.extend(health.bus.map(|link| Component {
+            name: "bus",
+            status: if link == Link::Up { PartState::Up } else { PartState::Degraded },
+            detail: (link != Link::Up).then(|| "not connected; what other nodes do is seen within a second".to_owned()),
         }));
         components
     }

@@ -21,24 +21,39 @@ pub trait Readiness: Clone + Send + Sync + 'static {
 pub struct Component {
     /// What it is called.
     pub name: &'static str,
-    /// Whether it works. One that does not makes the server not ready.
-    #[serde(rename = "status", serialize_with = "status")]
-    pub up: bool,
+    /// How it is.
+    pub status: PartState,
     /// What the people who run the server should know. Everybody can read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-fn word(up: bool) -> &'static str {
-    if up { "up" } else { "down" }
+/// How a part is, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartState {
+    /// It works.
+    Up,
+    /// It does not, and the server serves all the same, somewhat worse.
+    Degraded,
+    /// It does not, and the server is not ready.
+    Down,
 }
 
-fn status<S: serde::Serializer>(up: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(word(*up))
-}
+impl PartState {
+    /// The state of a part that the server cannot do without.
+    #[must_use]
+    pub const fn of(up: bool) -> Self {
+        if up { Self::Up } else { Self::Down }
+    }
 
-fn code(up: bool) -> StatusCode {
-    if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    fn worst(components: &[Component]) -> Self {
+        components.iter().map(|component| component.status).max().unwrap_or(Self::Up)
+    }
+
+    fn code(self) -> StatusCode {
+        if self == Self::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+    }
 }
 
 pub(super) async fn live() -> Response {
@@ -46,13 +61,13 @@ pub(super) async fn live() -> Response {
 }
 
 pub(super) async fn ready<R: Readiness>(State(readiness): State<R>) -> Response {
-    let up = readiness.check().await.iter().all(|component| component.up);
-    (code(up), Json(json!({ "status": word(up) }))).into_response()
+    let code = PartState::worst(&readiness.check().await).code();
+    (code, Json(json!({ "status": PartState::of(code == StatusCode::OK) }))).into_response()
 }
 
 pub(super) async fn all<R: Readiness>(State(readiness): State<R>) -> Response {
     let components = readiness.check().await;
-    let up = components.iter().all(|component| component.up);
+    let status = PartState::worst(&components);
     let version = env!("CARGO_PKG_VERSION");
-    (code(up), Json(json!({ "status": word(up), "version": version, "components": components }))).into_response()
+    (status.code(), Json(json!({ "status": status, "version": version, "components": components }))).into_response()
 }

@@ -26,9 +26,9 @@ mod websocket;
 pub use self::{
     app::http_settings,
     backend::{Backend, Credentials},
-    health::{Component, Readiness},
+    health::{Component, PartState, Readiness},
     metrics::metrics,
-    router::router,
+    router::{router, without_api},
     serve::{Lifecycle, serve},
     settings::{DemoLogin, HttpSettings, WebSocketSettings},
 };

@@ -43,6 +43,7 @@ use crate::{
         ids,
     },
     error::Result,
+    failpoint,
     metrics::Metrics,
 };
 
@@ -242,6 +243,7 @@ impl Worker {
                 return;
             }
         };
+        failpoint::pass("work.done");
         let kind = lease.kind.to_value();
         self.0.metrics.work(&kind, if done.is_ok() { "ok" } else { "failed" });
         let given_back = match done {

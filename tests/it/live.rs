@@ -71,6 +71,13 @@ async fn delete(session: &Session, id: &str) {
     session.mutate("mutation($id: ID!) { customerDelete(id: $id) { userErrors { code } } }", json!({ "id": id })).await;
 }
 
+/// A subscription to what meets a condition.
+async fn meeting(session: &Session, types: Value, condition: Value) -> EventStream {
+    let query = "subscription($types: [RecordType!], $condition: ConditionInput) {
+        recordChanged(types: $types, condition: $condition, after: \"0\") { event sequence recordId node { id } } }";
+    session.stream_with(query, json!({ "types": types, "condition": condition })).await
+}
+
 /// The number of the newest event.
 async fn head(app: &TestApp, tenant: &TestTenant) -> i64 {
     let raw = app.raw(tenant.id).await;
@@ -107,6 +114,83 @@ async fn activities(app: &TestApp, tenant: &TestTenant, count: usize, characters
 }
 
 on_both_engines! {
+    /// Over all record types at once, by what the event tells of the record after it and before it.
+    async fn a_condition_chooses_events(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let admin = &tenant.admin;
+        let mut stream = meeting(admin, Value::Null, json!({ "any": [
+            { "field": "status", "operator": "CHANGED_TO", "value": "ACTIVE" },
+            { "all": [
+                { "field": "title", "operator": "STARTS_WITH", "value": "ÜRG" },
+                { "none": [{ "field": "priority", "operator": "IN", "value": ["LOW", "NORMAL"] }] },
+            ] },
+            { "field": "previous.name", "operator": "EQUALS", "value": "old" },
+        ] })).await;
+        let (one, two) = (create(admin, "One").await, create(admin, "Old").await);
+        let ticket = "mutation($title: String!, $priority: Priority!) {
+            ticketCreate(input: { title: $title, priority: $priority }) { ticket { id } userErrors { code } } }";
+        let mut tickets = Vec::new();
+        for (title, priority) in [("Urgent", "LOW"), ("urgent, really", "HIGH"), ("Later", "HIGH")] {
+            let payload = admin.mutate(ticket, json!({ "title": title, "priority": priority })).await;
+            tickets.push(payload["ticket"]["id"].as_str().unwrap().to_owned());
+        }
+        let update = "mutation($id: ID!, $input: CustomerUpdateInput!) {
+            customerUpdate(id: $id, input: $input) { userErrors { code } } }";
+        for input in [json!({ "industry": "Steel" }), json!({ "status": "ACTIVE" }), json!({ "industry": "Iron" })] {
+            admin.mutate(update, json!({ "id": one, "input": input })).await;
+        }
+        rename(admin, &two, "New").await;
+        rename(admin, &two, "Newer").await;
+        let expected = [("ticket.created", &tickets[1]), ("customer.updated", &one), ("customer.updated", &two)];
+        let expected: Vec<_> = expected.iter().map(|(event, id)| ((*event).to_owned(), (*id).clone())).collect();
+        assert_eq!(told(&hear(&mut stream, 3).await), expected);
+        // What comes is chosen like what was.
+        rename(admin, &one, "Nothing").await;
+        admin.mutate(update, json!({ "id": two, "input": { "status": "ACTIVE" } })).await;
+        assert_eq!(told(&[next(&mut stream).await]), [("customer.updated".to_owned(), two)]);
+    }
+
+    async fn a_condition_that_cannot_be_meant_is_refused_with_the_reason(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let customer = json!(["CUSTOMER"]);
+        let test = |field: &str, operator: &str, value: Value| {
+            json!({ "field": field, "operator": operator, "value": value })
+        };
+        let mut deep = test("name", "IS_EMPTY", Value::Null);
+        for _ in 0..20 {
+            deep = json!({ "none": [deep] });
+        }
+        for (types, condition, reason) in [
+            (customer.clone(), test("nmae", "EQUALS", json!("A")), "Customer has no field \"nmae\""),
+            (Value::Null, test("nmae", "EQUALS", json!("A")), "none of the record types has a field"),
+            (customer.clone(), test("owner.name", "EQUALS", json!("A")), "owner.name: \"owner\" is another record"),
+            (customer.clone(), test("employeeCount", "EQUALS", json!("many")), "employeeCount: expected another kind"),
+            (customer.clone(), test("employeeCount", "CONTAINS", json!(1)), "employeeCount: CONTAINS does not fit"),
+            (customer.clone(), test("status", "EQUALS", json!("GONE")), "status: expected one of ACTIVE, "),
+            (customer.clone(), test("status", "EQUALS", json!(1)), "status: expected one of "),
+            (customer.clone(), test("status", "STARTS_WITH", json!("A")), "status: STARTS_WITH does not fit"),
+            (customer.clone(), test("tags", "EQUALS", json!("a")), "tags: EQUALS does not fit"),
+            (customer.clone(), test("name", "EQUALS", Value::Null), "name: EQUALS needs a value"),
+            (customer.clone(), test("name", "IS_EMPTY", json!("A")), "name: IS_EMPTY takes no value"),
+            (customer.clone(), test("name", "IN", json!("A")), "name: IN takes a list"),
+            (customer.clone(), test("foundedYear", "BETWEEN", json!([1])), "foundedYear: BETWEEN takes a list of two"),
+            (customer.clone(), test("annualRevenue", "EQUALS", json!(1)), "annualRevenue: expected an amount"),
+            (customer.clone(), test("ownerId", "EQUALS", json!("x")), "ownerId"),
+            (customer.clone(), test("previous.name", "CHANGED", Value::Null), "previous.name: CHANGED is asked of"),
+            (customer.clone(), json!({ "field": "name" }), "name: operator is missing"),
+            (customer.clone(), json!({}), "a condition has one of"),
+            (customer.clone(), json!({ "all": [], "any": [] }), "a condition has one of"),
+            (customer.clone(), json!({ "all": [], "operator": "EQUALS" }), "belong to a field"),
+            (customer.clone(), deep, "nest at most 16 deep"),
+        ] {
+            let mut stream = meeting(&tenant.admin, types, condition.clone()).await;
+            let answer = next(&mut stream).await;
+            assert_eq!(code(&answer), "BAD_USER_INPUT", "{condition}: {answer:#}");
+            let message = answer["errors"][0]["message"].as_str().unwrap();
+            assert!(message.contains(reason), "{condition}: {message}");
+        }
+    }
+
     async fn who_was_away_gets_what_was_missed_and_then_what_comes(app: TestApp) {
         let tenant = app.tenant("acme").await;
         let before = head(&app, &tenant).await;
@@ -479,4 +563,52 @@ async fn nothing_follows_the_outbox_of_a_tenant_without_subscribers() {
     let events = tokio::time::timeout(PATIENCE, third.next()).await.unwrap().unwrap();
     assert_eq!(events[0].name, "customer.created");
     assert_eq!(events[0].record_type, customer::Entity::NAME);
+}
+
+/// A transaction that was begun first and ends last hides nothing: its event gets its number at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_held_open_hides_no_event() {
+    const OTHERS: usize = 1000;
+    let app = TestApp::start(Engine::Postgres).await;
+    let tenant = app.tenant("acme").await;
+    let from = head(&app, &tenant).await;
+    let mut stream = tenant.admin.stream(&subscription(Some(from))).await;
+    let owner = rapport::data::ids::decode(&tenant.admin.user_id).unwrap().1;
+    let db = app.system(tenant.id).await;
+    let task = |subject: String| activity::ActiveModel {
+        r#type: Set(ActivityType::Task),
+        subject: Set(subject),
+        status: Set(ActivityStatus::Planned),
+        priority: Set(Priority::Normal),
+        attendees: Set(json!([])),
+        owner_id: Set(owner),
+        ..Default::default()
+    };
+    let (held, is_held) = tokio::sync::oneshot::channel();
+    let (let_go, may_go) = tokio::sync::oneshot::channel::<()>();
+    let holding = {
+        let (db, first) = (db.clone(), task("begun first".to_owned()));
+        tokio::spawn(async move {
+            db.write(async |unit| {
+                let row = unit.insert::<activity::Entity>(first).await?;
+                held.send(()).unwrap();
+                may_go.await.unwrap();
+                Ok(row.id)
+            })
+            .await
+            .unwrap()
+        })
+    };
+    is_held.await.unwrap();
+    for index in 0..OTHERS {
+        let one = task(format!("T{index}"));
+        db.write(async |unit| unit.insert::<activity::Entity>(one).await.map(|_| ())).await.unwrap();
+    }
+    let early = hear(&mut stream, OTHERS).await;
+    let_go.send(()).unwrap();
+    let id = rapport::data::ids::encode("activity", holding.await.unwrap());
+    let last = next(&mut stream).await;
+    let sequences: Vec<_> = early.iter().chain([&last]).map(sequence).collect();
+    assert_eq!(sequences, (from + 1..=from + 1 + OTHERS as i64).collect::<Vec<_>>());
+    assert_eq!(told(&[last]), [("activity.created".to_owned(), id)]);
 }

@@ -4,10 +4,12 @@
 
 mod automation;
 mod cli;
+mod conditions;
 mod identity;
 mod insight;
 mod live;
 mod node;
+mod nodes;
 mod policy;
 mod protocol;
 mod sales;

@@ -278,7 +278,7 @@ impl NotificationSubscription {
     ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Told<NotificationReceived>>> + use<>> {
         let subscriber = async {
             db(ctx)?.actor().require(Permission::new("notifications", Action::Read))?;
-            live::subscriber(ctx, Some(vec![RecordType::Notification]), after).await
+            live::subscriber(ctx, Some(vec![RecordType::Notification]), None, after).await
         };
         let subscriber = subscriber.await.map_err(to_graphql)?;
         Ok(stream::unfold(Some(subscriber), |subscriber| async move {

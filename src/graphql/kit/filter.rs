@@ -171,9 +171,9 @@ fn list_filter(registry: &mut Registry, object: &str, where_type: &str) -> Strin
 }
 
 /// The columns of what a record is about, and their field in the API.
-const RELATED_TYPE: &str = "related_type";
-const RELATED_ID: &str = "related_id";
-const RELATED_TO_ID: &str = "relatedToId";
+pub(super) const RELATED_TYPE: &str = "related_type";
+pub(super) const RELATED_ID: &str = "related_id";
+pub(super) const RELATED_TO_ID: &str = "relatedToId";
 
 /// The operators that a kind of value has, by their names in the API.
 const OPERATORS: &[(&str, Operator, &str)] = &[
@@ -193,7 +193,8 @@ const OPERATORS: &[(&str, Operator, &str)] = &[
     ("hasNot", Operator::NotContains, "Does not have this value among its values."),
 ];
 
-const MOST_VALUES: usize = 100;
+/// How many values a list of them may hold.
+pub(super) const MOST_VALUES: usize = 100;
 
 /// The operators of a filter: equality for everything, order for what has one, parts for text.
 fn operators(field: &Field) -> &'static [&'static str] {
@@ -418,7 +419,7 @@ fn tests(shape: &Shape, field: &Field, value: &Value, all: &mut Vec<Condition>) 
 }
 
 /// Amounts compare within one currency only.
-fn amount(field: &Field, operator: Operator, operand: &Value) -> Parsed<Condition> {
+pub(super) fn amount(field: &Field, operator: Operator, operand: &Value) -> Parsed<Condition> {
     let amount = MoneyInput::parse(Some(operand.clone())).map_err(|_| format!("{}: expected an amount", field.name))?;
     let (minor, currency) = amount.minor().map_err(|message| format!("{}: {message}", field.name))?;
     Ok(Condition::All(vec![
@@ -428,7 +429,7 @@ fn amount(field: &Field, operator: Operator, operand: &Value) -> Parsed<Conditio
 }
 
 /// A value of a column, as the API writes it.
-fn scalar(shape: &Shape, field: &Field, value: &Value) -> Parsed<SqlValue> {
+pub(super) fn scalar(shape: &Shape, field: &Field, value: &Value) -> Parsed<SqlValue> {
     let refused = |expected: &str| Err(format!("expected {expected}"));
     match (field.column.kind, value) {
         (Kind::Text, Value::Enum(name)) => Ok(name.as_str().into()),

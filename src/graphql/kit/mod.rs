@@ -12,6 +12,7 @@
 //! | `roots` | the queries and mutations of a record: the `crud!`, `queries!` and `payload!` macros |
 //! | `error` | the only bridge from the platform's errors to the answer |
 
+pub mod condition;
 pub mod connection;
 pub mod crud;
 pub mod error;

@@ -1,5 +1,5 @@
 //! What this node remembers of tenants, accounts, sessions and keys: for one second at most, and not at all beyond a
-//! change that this node made itself.
+//! change that this node made itself or was told of by the node that made it.
 //!
 //! What is remembered of a tenant lies on one shelf. A shelf is thrown away as a whole, when it is a second old and
 //! when anything about the tenant's identity changes here. Who was reading from the database meanwhile puts what he
@@ -26,6 +26,7 @@ use crate::{
         Action, DataScope, Permission, PermissionSet,
         permission::{BUILT_IN_ROLES, BuiltInRole},
     },
+    data::hints::Hint,
     error::{Error, Result},
 };
 
@@ -195,6 +196,13 @@ impl Identity {
 
     /// To be called after every change in the master database that decides who comes in or what they may do.
     pub(super) fn forget(&self, tenant_id: Option<Uuid>) {
+        self.0.cache.forget(tenant_id);
+        self.tenants().hints().tell(Hint::Identity { tenant_id });
+    }
+
+    /// Another node tells of such a change. It may have been told too late or not at all: what is remembered counts for
+    /// a second at most.
+    pub fn changed_elsewhere(&self, tenant_id: Option<Uuid>) {
         self.0.cache.forget(tenant_id);
     }
 

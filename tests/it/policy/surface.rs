@@ -43,6 +43,8 @@ fn special(name: &str, ty: &str) -> Option<Value> {
         (_, "EmailAddress") => json!("somebody@example.org"),
         (_, "PhoneNumber") => json!("+492211234567"),
         (_, "URL") => json!("https://example.org"),
+        (_, "ConditionInput") => json!({ "field": "id", "operator": "IS_NOT_EMPTY" }),
+        (_, "JSON") => json!("something"),
         _ => return None,
     })
 }

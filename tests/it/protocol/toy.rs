@@ -15,7 +15,7 @@ use rapport::{
         limits::{Documents, Limits},
         request::RequestInfo,
     },
-    http::{Backend, Component, Credentials, HttpSettings, Lifecycle, Readiness, router, serve},
+    http::{Backend, Component, Credentials, HttpSettings, Lifecycle, PartState, Readiness, router, serve},
 };
 use tokio::{
     net::TcpListener,
@@ -393,8 +393,8 @@ pub struct Health(Arc<watch::Sender<bool>>);
 impl Readiness for Health {
     async fn check(&self) -> Vec<Component> {
         vec![
-            Component { name: "master", up: *self.0.borrow(), detail: None },
-            Component { name: "bus", up: true, detail: Some("not configured".to_owned()) },
+            Component { name: "master", status: PartState::of(*self.0.borrow()), detail: None },
+            Component { name: "bus", status: PartState::Up, detail: Some("not configured".to_owned()) },
         ]
     }
 }

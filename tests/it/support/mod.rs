@@ -4,6 +4,8 @@
 pub mod app;
 pub mod live;
 pub mod platform;
+pub mod process;
+pub mod proxy;
 pub mod session;
 pub mod smtp;
 

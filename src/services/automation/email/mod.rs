@@ -20,6 +20,7 @@ use self::template::Templates;
 use crate::{
     data::{TenantDb, ids, mail::Sent},
     error::Result,
+    failpoint,
     integrations::mail::{Mail, Mailer, Refusal},
     jobs::Work,
     metrics::Metrics,
@@ -63,7 +64,9 @@ impl Sending {
             if !db.mail_begin(&message, now + pause).await? {
                 continue;
             }
+            failpoint::pass("mail.begun");
             let attempt = self.attempt(&message, begun, now).await;
+            failpoint::pass("mail.taken");
             let unavailable = matches!(attempt, Err(Refusal::Unavailable(_)));
             let sent = outcome(attempt, begun);
             told(&message, &sent);
