@@ -2,17 +2,24 @@
 //!
 //! It knows no transport: `http` hands it credentials and operations, and asks how its parts are.
 
+mod background;
+mod figures;
+
 use std::{
     any::TypeId,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use async_graphql::{Request, Response, ServerError};
+use async_graphql::{Request, Response, ServerError, parser::types::DocumentOperations};
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use self::{
+    background::Background,
+    figures::{Health, Loop},
+};
 use crate::{
     auth::{
         access_token::{AccessTokenSettings, SigningKey},
@@ -35,9 +42,16 @@ use crate::{
         schema::{self, Schema},
     },
     integrations::{mail::Mailer, nats::Link},
-    jobs::{Work, Worker},
+    jobs::{Job, Jobs, Work, Worker},
+    metrics::Metrics,
     services::{
-        automation::{email::Sending, notification::Notifying},
+        automation::{
+            cleanup::{Cleaning, CleanupOldData},
+            email::Sending,
+            notification::Notifying,
+            recurring::Net,
+            reminders::Reminders,
+        },
         identity::{Client, Identity, IdentitySettings, Principal, Seed},
         sales::pipeline::DefaultPipeline,
     },
@@ -58,6 +72,8 @@ struct Inner {
     schema: Schema,
     documents: Documents,
     worker: Worker,
+    jobs: Jobs,
+    metrics: Metrics,
     /// What each tenant may spend over time, in points of cost.
     points: RateLimiter,
     connections: Connections,
@@ -75,16 +91,25 @@ impl App {
     pub async fn new(config: &Config, clock: Clock) -> Result<Self> {
         let clock_of_points = clock.clone();
         let tenants = tenants(config, clock).await?;
+        let metrics = Metrics::default();
         let identity = Identity::new(identity_settings(config), tenants.clone(), seeds())?;
-        let worker = Worker::new(tenants, works(config, &identity)?)?;
+        let worker = Worker::counted(tenants.clone(), works(config, &identity, &metrics)?, metrics.clone())?;
+        let (master, due) = (tenants.master().clone(), tenants.due().clone());
+        let jobs = Jobs::new(master, due, recurring(config, &tenants), metrics.clone())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
         let live = LiveSettings { backlog: config.limits.live_backlog };
-        let builder = schema::build().data(identity.clone()).data(api_key::last_uses(identity.clone())).data(live);
+        let builder = schema::build()
+            .data(identity.clone())
+            .data(api_key::last_uses(identity.clone()))
+            .data(live)
+            .data(jobs.clone());
         Ok(Self(Arc::new(Inner {
             identity,
             schema: builder.finish(),
             documents,
             worker,
+            jobs,
+            metrics,
             points: RateLimiter::of_points(
                 clock_of_points,
                 config.limits.tenant_points,
@@ -131,6 +156,27 @@ impl App {
     #[must_use]
     pub fn worker(&self) -> &Worker {
         &self.0.worker
+    }
+
+    /// What recurs for the platform. Nothing does until it is run: see [`App::begin_background`].
+    #[must_use]
+    pub fn jobs(&self) -> &Jobs {
+        &self.0.jobs
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How the connection to the other nodes is.
+    fn link(&self) -> Option<Link> {
+        self.0.link.get().map(|link| link.borrow().clone())
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.0.connections
     }
 
     /// Closes the databases that nobody uses, for as long as the application lives.
@@ -220,6 +266,14 @@ impl App {
 
     /// Runs a query or a mutation.
     pub async fn execute(&self, caller: &Caller, request: Request) -> Response {
+        let mut request = request;
+        let (begun, name) = (Instant::now(), operation_name(&mut request));
+        let response = self.answer(caller, request).await;
+        self.0.metrics.operation(name.as_deref(), response.is_ok(), begun.elapsed());
+        response
+    }
+
+    async fn answer(&self, caller: &Caller, request: Request) -> Response {
         let (request, db) = match self.prepare(caller, request).await {
             Ok(prepared) => prepared,
             Err(error) => return refused(error),
@@ -268,46 +322,22 @@ impl App {
         }
         Ok((request, db))
     }
-
-    /// Whether the master database answers, and how the tenants' connections are used.
-    pub async fn health(&self) -> Health {
-        let master = tokio::time::timeout(Duration::from_secs(1), self.master().ping()).await;
-        let pending = match &master {
-            Ok(Ok(_)) => self.master().pending_migrations().await.ok(),
-            _ => None,
-        };
-        let (open_tenants, free_connections) = self.0.identity.tenants().usage();
-        Health {
-            master: matches!(master, Ok(Ok(_))),
-            pending_migrations: pending,
-            open_tenants,
-            free_connections,
-            worker: self.0.worker.healthy(),
-            bus: self.0.link.get().map(|link| link.borrow().clone()),
-        }
-    }
-}
-
-/// How the parts of the application are.
-#[derive(Clone, Debug)]
-pub struct Health {
-    /// Whether the master database answers within a second.
-    pub master: bool,
-    /// How many migrations it lacks, where that could be asked.
-    pub pending_migrations: Option<usize>,
-    /// How many tenant databases are open.
-    pub open_tenants: usize,
-    /// How many connections of the tenants' budget are free.
-    pub free_connections: usize,
-    /// Whether the worker does what it should; none on a node that runs none.
-    pub worker: Option<bool>,
-    /// How the connection to the other nodes is; none on a node that has no bus.
-    pub bus: Option<Link>,
 }
 
 fn refused(error: Error) -> Response {
     let error: ServerError = to_graphql(error).into_server_error(async_graphql::Pos::default());
     Response::from_errors(vec![error])
+}
+
+/// The name of the operation that a request asks for.
+fn operation_name(request: &mut Request) -> Option<String> {
+    if request.operation_name.is_some() {
+        return request.operation_name.clone();
+    }
+    match &request.parsed_query().ok()?.operations {
+        DocumentOperations::Multiple(named) => named.keys().next().map(ToString::to_string),
+        DocumentOperations::Single(_) => None,
+    }
 }
 
 /// The idempotency key of a request, with what tells its body from another: the text and the variables.
@@ -345,15 +375,30 @@ fn seeds() -> Vec<Arc<dyn Seed>> {
 }
 
 /// What the worker does.
-fn works(config: &Config, identity: &Identity) -> Result<Vec<Arc<dyn Work>>> {
+fn works(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<Vec<Arc<dyn Work>>> {
     let record_link = format!("{}/open/{{id}}", config.server.base_url());
     let records = record_types().map(|(_, meta)| meta);
-    let mut works: Vec<Arc<dyn Work>> = vec![Arc::new(Notifying::new(identity.clone(), record_link, records))];
+    let master = identity.tenants().master().clone();
+    let mut works: Vec<Arc<dyn Work>> = vec![
+        Arc::new(Notifying::new(identity.clone(), record_link, records)),
+        Arc::new(Reminders),
+        Arc::new(Cleaning::new(master, config.retention)),
+    ];
     // Without a way out, mail waits in the queue.
     if let Some(mailer) = Mailer::new(&config.mail)? {
-        works.push(Arc::new(Sending::new(mailer)?));
+        works.push(Arc::new(Sending::new(mailer, metrics.clone())?));
     }
     Ok(works)
+}
+
+/// What recurs for the platform.
+fn recurring(config: &Config, tenants: &Tenants) -> Vec<Arc<dyn Job>> {
+    let due = || tenants.due().clone();
+    vec![
+        Arc::new(Net::email(due())),
+        Arc::new(Net::reminders(due())),
+        Arc::new(CleanupOldData::new(tenants.master().clone(), due(), config.retention)),
+    ]
 }
 
 fn identity_settings(config: &Config) -> IdentitySettings {

@@ -3,7 +3,7 @@
 //! # The floors
 //!
 //! Imports go down only: `main`, `cli`, `http` → `app` → `graphql` → `services` → `jobs`, `events` → `integrations` →
-//! `data` → `condition`, `auth` → `config`, `clock`, `error` → the crates `entity` and `migration`. A test reads the
+//! `data` → `condition`, `auth` → `config`, `clock`, `error`, `metrics` → the crates `entity` and `migration`. A test reads the
 //! imports and holds this.
 
 pub mod app;
@@ -21,4 +21,5 @@ pub mod http;
 pub mod integrations;
 pub mod jobs;
 pub mod logging;
+pub mod metrics;
 pub mod services;

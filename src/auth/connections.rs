@@ -53,6 +53,14 @@ impl Connections {
     }
 }
 
+impl Connections {
+    /// How many are open.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.open().iter().filter(|((_, user), _)| user.is_none()).map(|(_, count)| count).sum()
+    }
+}
+
 impl Inner {
     fn open(&self) -> MutexGuard<'_, HashMap<(Uuid, Option<Uuid>), u32>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,7 +12,6 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure, admin,
@@ -37,7 +36,7 @@ use crate::{
         ids, value,
     },
     error::{Error, Result, UserErrorCode},
-    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, router, serve, without_api},
+    http::{DemoLogin, HttpSettings, Lifecycle, http_settings, metrics, router, serve, without_api},
     services::{
         demo::{Growth, grow as grow_data},
         identity::{self, Access, FirstAdmin, NewTenant, NewUser, TenantPage},
@@ -85,6 +84,13 @@ pub async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     })
 }
 
+/// Listens at an address that a setting gives.
+async fn listen_at(address: &str, setting: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {address}: {error}; choose another {setting} or stop what uses it"))
+    })
+}
+
 /// Serves until the process is told to stop (SIGTERM, Ctrl-C); calls `ready` once the server answers.
 ///
 /// # Errors
@@ -125,24 +131,20 @@ async fn serve_on(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, ?role, "serving");
     }
-    let (worker, enough) = (app.worker().clone(), CancellationToken::new());
-    let work = tokio::spawn({
-        let enough = enough.clone();
-        async move {
-            if role.works() {
-                worker.run(enough).await;
-            }
-        }
-    });
+    if let Some(address) = &settings.metrics {
+        let listener = listen_at(address, "server.metrics").await?;
+        let metrics = metrics(listener, app.clone(), lifecycle.clone());
+        tokio::spawn(metrics);
+    }
+    let background = role.works().then(|| app.begin_background());
     ready()?;
     let served = serve(listener, routes, &settings, &lifecycle).await;
     app.settle().await;
-    // After the requests, so that what they have caused is not left to the next start.
-    enough.cancel();
     let since = if told.is_finished() { told.await.ok() } else { None };
     let left = settings.drain.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
-    if tokio::time::timeout(left.max(LEAST_DRAIN), work).await.is_err() {
-        tracing::warn!("work was cut off; it is done again after the next start");
+    // After the requests, so that what they have caused is not left to the next start.
+    if let Some(background) = background {
+        background.end(left.max(LEAST_DRAIN)).await;
     }
     // Last, so that others are told of all that was done here.
     parted.cancel();

@@ -18,6 +18,7 @@ mod load;
 mod logging;
 mod mail;
 mod problem;
+mod retention;
 mod server;
 mod tenants;
 mod value;
@@ -38,6 +39,7 @@ pub use self::{
     logging::{LogFormat, Logging},
     mail::{Encryption, Mail, MailServer},
     problem::{ConfigError, Problem},
+    retention::Retention,
     server::{Role, Server},
     tenants::Tenants,
     value::{ByteSize, DatabaseUrl, Engine, Secret},
@@ -61,6 +63,8 @@ pub struct Config {
     pub logging: Logging,
     /// How e-mail leaves.
     pub mail: Mail,
+    /// How long what nobody needs any more is kept.
+    pub retention: Retention,
     /// What a new tenant starts with.
     pub tenants: Tenants,
     /// The file that was read, when there was one.
@@ -98,6 +102,7 @@ impl Config {
         self.limits.check(&mut problems);
         self.logging.check(&mut problems);
         self.mail.check(&mut problems);
+        self.retention.check(&mut problems);
         self.tenants.check(&mut problems);
         ConfigError::unless_empty(problems)
     }

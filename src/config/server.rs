@@ -1,6 +1,9 @@
 //! `[server]`: how the server is reached, and what one request may take.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use url::Url;
@@ -70,6 +73,9 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// The largest request body that is read.
     pub body_limit: ByteSize,
+    /// Where Prometheus is answered.
+    #[serde(deserialize_with = "optional")]
+    pub metrics: Option<String>,
     /// This is the demo: its logins may be shown. Not a setting: only the command `demo` turns it on.
     #[serde(skip)]
     pub demo: bool,
@@ -111,6 +117,15 @@ impl Server {
                 "server.public_url",
                 format!("`{url}` is not the address of a server"),
                 "Write scheme and host, without a path, such as https://crm.example.com.",
+            ));
+        }
+        if let Some(address) = &self.metrics
+            && address.parse::<SocketAddr>().is_err()
+        {
+            problems.push(Problem::new(
+                "server.metrics",
+                format!("`{address}` is not an address with a port"),
+                "Write for example 127.0.0.1:9464, or leave it out.",
             ));
         }
         for given in self.cors_origins.iter().filter(|given| *given != "*") {

@@ -21,8 +21,8 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use entity::master::{TenantStatus, WorkKind, due_work, tenant};
 use sea_orm::{
-    ActiveEnum, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
+    ActiveEnum, ColumnTrait, Condition, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{CaseStatement, Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SelectStatement},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -85,6 +85,27 @@ pub struct Known {
     pub leased: bool,
     /// Whether it waits after a failure, and is looked at later than it is due.
     pub failing: bool,
+}
+
+/// What is due of one kind of work, over all tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The kind of work.
+    pub kind: WorkKind,
+    /// In how many tenants it is due.
+    pub due: i64,
+    /// In how many somebody is at it.
+    pub leased: i64,
+    /// In how many it waits after a failure.
+    pub failing: i64,
+    /// Since when the longest due is.
+    pub oldest_due_at: Option<DateTime<Utc>>,
+}
+
+impl Queue {
+    const fn of(kind: WorkKind) -> Self {
+        Self { kind, due: 0, leased: 0, failing: 0, oldest_due_at: None }
+    }
 }
 
 impl DueWork {
@@ -183,6 +204,12 @@ impl DueWork {
             .to_owned();
         self.0.master.execute(&mark).await?;
         Ok(())
+    }
+
+    /// Now, from the injected clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.master.clock().now()
     }
 
     /// Tells this process's worker that what was marked is committed now; where this process has none, that of another
@@ -359,23 +386,21 @@ impl DueWork {
     /// # Errors
     /// When the master database fails.
     pub async fn enrol_for_sweep(&self) -> Result<u64> {
-        let now = self.0.master.clock().now();
-        let sweep = WorkKind::Sweep.to_value();
-        let known = Query::select()
-            .column("tenant_id")
-            .from("due_work")
-            .and_where(Expr::col("kind").eq(sweep.clone()))
-            .to_owned();
+        self.enrol(WorkKind::Sweep, self.0.master.clock().now(), None).await
+    }
+
+    async fn enrol(&self, kind: WorkKind, at: DateTime<Utc>, which: Option<Expr>) -> Result<u64> {
         let new = Query::select()
             .column("id")
-            .expr(Expr::val(sweep))
-            .expr(Expr::val(now))
+            .expr(Expr::val(kind.to_value()))
+            .expr(Expr::val(at))
             .expr(Expr::val(0i64))
             .expr(Expr::val(0i64))
             .expr(Expr::val(0i32))
             .from("tenant")
             .and_where(tenant::Column::Status.eq(TenantStatus::Active))
-            .and_where(Expr::col("id").not_in_subquery(known))
+            .and_where(Expr::col("id").not_in_subquery(having(kind)))
+            .and_where_option(which)
             .to_owned();
         let enrol = Query::insert()
             .into_table("due_work")
@@ -385,6 +410,79 @@ impl DueWork {
             .on_conflict(OnConflict::columns(["tenant_id", "kind"]).do_nothing().to_owned())
             .to_owned();
         self.0.master.execute(&enrol).await
+    }
+
+    /// Makes sure that every active tenant of a time zone has this work once a day: one that never had it is due at this
+    /// time, and says itself when it is due again. Answers how many were new.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn enrol_daily(&self, kind: WorkKind, time_zone: &str, at: DateTime<Utc>) -> Result<u64> {
+        self.enrol(kind, at, Some(Expr::col("time_zone").eq(time_zone))).await
+    }
+
+    /// The time zones of active tenants that never had this work.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn zones_without(&self, kind: WorkKind) -> Result<Vec<String>> {
+        let zones = Query::select()
+            .distinct()
+            .column("time_zone")
+            .from("tenant")
+            .and_where(tenant::Column::Status.eq(TenantStatus::Active))
+            .and_where(Expr::col("id").not_in_subquery(having(kind)))
+            .to_owned();
+        let rows = self.0.master.rows(&zones).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// The tenants in which this kind of work is due and nobody is at it, the longest due first: at most `limit`.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn waiting(&self, kind: WorkKind, limit: u64) -> Result<Vec<due_work::Model>> {
+        let query = due_work::Entity::find()
+            .filter(due_work::Column::Kind.eq(kind))
+            .filter(due_work::Column::DueAt.lte(self.0.master.clock().now()))
+            .filter(due_work::Column::LeaseUntil.is_null())
+            .order_by_asc(due_work::Column::DueAt)
+            .limit(limit);
+        self.0.master.all(query).await
+    }
+
+    /// What is due over all tenants, by kind of work; those kinds of which nothing is due as well.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn queues(&self) -> Result<Vec<Queue>> {
+        let now = self.0.master.clock().now();
+        let count = |which: Condition| {
+            let one = CaseStatement::new().case(which, Expr::val(1i64)).finally(Expr::val(0i64));
+            Expr::expr(one).sum().cast_as("bigint")
+        };
+        let due = || Condition::all().add(Expr::col("due_at").lte(now));
+        let earliest = CaseStatement::new().case(due(), Expr::col("due_at")).finally(Expr::val(None::<DateTime<Utc>>));
+        let query = Query::select()
+            .column("kind")
+            .expr(count(due()))
+            .expr(count(Condition::all().add(Expr::col("lease_until").is_not_null())))
+            .expr(count(Condition::all().add(Expr::col("failures").gt(0))))
+            .expr(Expr::expr(earliest).min())
+            .from("due_work")
+            .group_by_col("kind")
+            .to_owned();
+        let mut queues: Vec<Queue> = WorkKind::iter().map(Queue::of).collect();
+        for row in self.0.master.rows(&query).await? {
+            let kind: WorkKind = row.try_get_by_index(0)?;
+            if let Some(queue) = queues.iter_mut().find(|queue| queue.kind == kind) {
+                queue.due = row.try_get_by_index(1)?;
+                queue.leased = row.try_get_by_index(2)?;
+                queue.failing = row.try_get_by_index(3)?;
+                queue.oldest_due_at = row.try_get_by_index(4)?;
+            }
+        }
+        Ok(queues)
     }
 
     /// What the index knows of this kind of work of a tenant.
@@ -403,6 +501,11 @@ impl DueWork {
     fn marks(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, WorkKind), DateTime<Utc>>> {
         self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The tenants of which the index knows something about this kind of work.
+fn having(kind: WorkKind) -> SelectStatement {
+    Query::select().column("tenant_id").from("due_work").and_where(Expr::col("kind").eq(kind.to_value())).to_owned()
 }
 
 /// The row of a lease, while it is this node's.

@@ -116,13 +116,7 @@ impl Journal {
             previous.insert(field.to_owned(), from);
             changed_fields.push(field.to_owned());
         }
-        let data: Map<String, Json> = after
-            .iter()
-            .filter_map(|(name, value)| {
-                let column = meta.column(name)?;
-                Some((api_field(column)?.to_owned(), api_value(meta, column, value, &beside_after)))
-            })
-            .collect();
+        let data = data_of(meta, after, &beside_after);
         let created = change == Change::Created;
         if meta.audited {
             self.entries.push(AuditEntry {
@@ -142,7 +136,7 @@ impl Journal {
             actor_id: actor.user_id,
             occurred_at: now,
             changed_fields: if created { Vec::new() } else { changed_fields },
-            data: Json::Object(data),
+            data,
             previous: if created { Json::Object(Map::new()) } else { Json::Object(previous) },
         });
     }
@@ -173,6 +167,24 @@ impl Journal {
             data,
             previous,
         });
+    }
+
+    /// Adds an event that a rule raises of a row that this unit does not change; `row` is the whole of it.
+    pub(super) fn raise_of(
+        &mut self,
+        meta: &'static RecordMeta,
+        event: &str,
+        record_id: Uuid,
+        row: &[(&'static str, Value)],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) {
+        let text = |name: &str| text_of(row.iter().find(|(own, _)| *own == name).map(|(_, value)| value));
+        let beside = Beside { currency: text("currency"), related_type: text("related_type") };
+        self.raise(meta, event, record_id, actor, now);
+        if let Some(raised) = self.events.last_mut() {
+            raised.data = data_of(meta, row, &beside);
+        }
     }
 
     /// Numbers and writes everything noted. The last thing before COMMIT; at most five statements, whatever the
@@ -285,6 +297,15 @@ fn api_value(meta: &RecordMeta, column: &Column, value: &Value, beside: &Beside)
         ("related_id", Value::Uuid(Some(id)), Some(related_type)) => json!(ids::encode(related_type, *id)),
         _ => value::to_api(meta, column, value, beside.currency.as_deref()),
     }
+}
+
+/// A whole row as the API names and writes its fields.
+fn data_of(meta: &RecordMeta, row: &[(&'static str, Value)], beside: &Beside) -> Json {
+    let field = |(name, value): &(&'static str, Value)| {
+        let column = meta.column(name)?;
+        Some((api_field(column)?.to_owned(), api_value(meta, column, value, beside)))
+    };
+    Json::Object(row.iter().filter_map(field).collect())
 }
 
 fn text_of(value: Option<&Value>) -> Option<String> {

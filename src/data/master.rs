@@ -11,8 +11,9 @@ use std::{
 
 use migration::MasterMigrator;
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Select,
-    StatementBuilder, UpdateMany, sea_query::Expr,
+    ActiveModelBehavior, ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryResult, Select, StatementBuilder, UpdateMany,
+    sea_query::{Expr, SelectStatement},
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -136,6 +137,14 @@ impl MasterDb {
         Ok(self.engine.writer().execute(statement).await?.rows_affected())
     }
 
+    /// The rows of a query that are no rows of one table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn rows(&self, query: &SelectStatement) -> Result<Vec<QueryResult>> {
+        Ok(self.engine.reader().query_all(query).await?)
+    }
+
     /// Runs `work` in one transaction: committed when it answers `Ok`, rolled back otherwise.
     ///
     /// # Errors
@@ -224,6 +233,14 @@ impl MasterUnit {
             A::Entity::insert_many(rows).exec_without_returning(&self.tx).await.map_err(clash)?;
         }
         Ok(())
+    }
+
+    /// Runs one statement that writes; answers how many rows it touched.
+    ///
+    /// # Errors
+    /// When the database refuses it.
+    pub(super) async fn execute(&mut self, statement: &impl StatementBuilder) -> Result<u64> {
+        Ok(self.tx.execute(statement).await?.rows_affected())
     }
 
     /// Changes a row. A violated unique index is [`Error::Conflict`].

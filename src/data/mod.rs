@@ -17,7 +17,9 @@
 //! | `journal` | audit entries and events, numbered without gaps |
 //! | `idempotency` | an operation that is sent twice happens once |
 //! | `import` | what an import asks in batches, and how far it has come |
-//! | `due`, `mail` | which tenants have something to do, and when; the tenant's outgoing e-mail |
+//! | `due`, `mail`, `reminders` | which tenants have something to do, and when; the tenant's outgoing e-mail; what users want to be reminded of |
+//! | `cron`, `job` | what recurs for the platform, and who does it |
+//! | `purge` | what is kept long enough goes |
 //! | `feed` | what was committed, for listeners in this process |
 //! | `hints` | what other nodes are told, so that they look at once |
 //! | `outbox`, `consume` | every event by its number, for subscribers; for consumers that keep how far they have come |
@@ -27,6 +29,7 @@ pub mod about;
 pub mod aggregate;
 mod checks;
 pub mod consume;
+pub mod cron;
 pub mod due;
 mod engine;
 pub mod examine;
@@ -36,6 +39,7 @@ pub mod hints;
 pub mod idempotency;
 pub mod ids;
 pub mod import;
+pub mod job;
 mod journal;
 pub mod mail;
 pub mod master;
@@ -43,6 +47,8 @@ pub mod money;
 pub mod outbox;
 pub mod plan;
 pub mod provision;
+pub mod purge;
+mod reminders;
 pub mod rules;
 pub mod scope;
 pub mod tenants;

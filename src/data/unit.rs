@@ -7,7 +7,7 @@
 
 mod rows;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
@@ -49,8 +49,8 @@ pub struct Unit {
     journal: Journal,
     savepoints: u32,
     waived: Vec<String>,
-    /// What this unit makes due, which is noted before it is committed.
-    due: HashSet<WorkKind>,
+    /// What this unit makes due and when, which is noted before it is committed.
+    due: HashMap<WorkKind, DateTime<Utc>>,
 }
 
 impl TenantDb {
@@ -150,18 +150,23 @@ impl Unit {
             journal: Journal::default(),
             savepoints: 0,
             waived: Vec::new(),
-            due: HashSet::new(),
+            due: HashMap::new(),
         })
     }
 
     pub(super) async fn commit(self) -> Result<()> {
         let tenant = &self.db.tenant;
         // Before the journal is sealed: from there to the commit all other writers of the tenant wait.
-        let mut due: Vec<WorkKind> = self.due.into_iter().collect();
+        let mut due = self.due;
         if self.journal.has_events() {
-            due.extend(CONSUMERS);
+            due.extend(CONSUMERS.map(|kind| (kind, self.now)));
         }
-        tenant.due.mark_all(tenant.id, &due, self.now).await?;
+        let (now, later): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, at)| *at <= self.now);
+        let now: Vec<WorkKind> = now.into_iter().map(|(kind, _)| kind).collect();
+        for (kind, at) in later {
+            tenant.due.mark(tenant.id, kind, at).await?;
+        }
+        tenant.due.mark_all(tenant.id, &now, self.now).await?;
         failpoint::pass("unit.marked");
         let salt = || HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let (events, statements) = self.journal.seal(&self.tx, tenant.id, &self.db.actor, self.now, salt).await?;
@@ -169,7 +174,7 @@ impl Unit {
         failpoint::pass("unit.sealed");
         self.tx.commit().await?;
         failpoint::pass("unit.committed");
-        for kind in due {
+        for kind in now {
             tenant.due.hint(tenant.id, kind);
         }
         if let Some(newest) = events.last() {
@@ -388,7 +393,7 @@ impl Unit {
         };
         self.db.counted();
         email_message::Entity::insert(message).exec_without_returning(&self.tx).await?;
-        self.due.insert(WorkKind::Email);
+        self.make_due(WorkKind::Email, self.now);
         Ok(id)
     }
 
@@ -406,10 +411,23 @@ impl Unit {
         Ok(after)
     }
 
+    /// Notes that this unit makes something due.
+    pub(super) fn make_due(&mut self, kind: WorkKind, at: DateTime<Utc>) {
+        let due = self.due.entry(kind).or_insert(at);
+        *due = std::cmp::min(at, *due);
+    }
+
     /// Raises an event of a record beside those that every write raises, such as `opportunity.won`.
     pub fn raise<R: Record>(&mut self, event: &str, record_id: Uuid) {
         let actor = self.db.actor.clone();
         self.journal.raise(R::meta(), event, record_id, &actor, self.now);
+    }
+
+    /// Raises an event of a row that this unit does not change, with all that the row says.
+    pub fn raise_of<R: Record>(&mut self, event: &str, record_id: Uuid, row: &R::Model) {
+        let values: Vec<_> = R::Column::iter().map(|column| (column.as_str(), row.get(column))).collect();
+        let actor = self.db.actor.clone();
+        self.journal.raise_of(R::meta(), event, record_id, &values, &actor, self.now);
     }
 
     /// The row that is to be changed: seen by the actor, locked, of the expected version.

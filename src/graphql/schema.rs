@@ -3,7 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
-    automation::{email_template, notification},
+    automation::{cron, email_template, job, notification},
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -40,6 +40,8 @@ pub struct Query(
     ticket_comment::TicketCommentQuery,
     notification::NotificationQuery,
     email_template::EmailTemplateQuery,
+    cron::CronQuery,
+    job::JobQuery,
 );
 
 /// The mutations. Those of one request run one after the other.
@@ -64,6 +66,8 @@ pub struct Mutation(
     ticket_comment::TicketCommentMutation,
     notification::NotificationMutation,
     email_template::EmailTemplateMutation,
+    cron::CronMutation,
+    job::JobMutation,
 );
 
 /// The subscriptions.

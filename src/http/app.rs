@@ -69,10 +69,11 @@ impl Readiness for App {
                 detail: Some(format!("{} open, {} connections free", health.open_tenants, health.free_connections)),
             },
         ];
-        components.extend(health.worker.map(|up| Component {
-            name: "worker",
-            status: PartState::of(up),
-            detail: (!up).then(|| "it has not asked for work for 15 s; the log says why".to_owned()),
+        components.extend(health.loops.iter().map(|of| {
+            let up = of.well();
+            let why = if up { "" } else { "; the log says why" };
+            let detail = Some(format!("last success {} s ago{why}", of.age.as_secs()));
+            Component { name: of.name, status: PartState::of(up), detail }
         }));
         components.extend(health.bus.map(|link| Component {
             name: "bus",
@@ -95,6 +96,7 @@ pub fn http_settings(config: &Config) -> HttpSettings {
         trusted_proxies: server.trusted_proxies,
         cors_origins: server.cors_origins.clone(),
         graphiql: server.graphiql,
+        metrics: server.metrics.clone(),
         ..HttpSettings::default()
     }
 }

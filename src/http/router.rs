@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     backend::Backend,
+    dashboard,
     graphiql::Page,
     graphql::{self, accept::JSON},
     health::{self, Readiness},
@@ -44,7 +45,7 @@ pub fn router<B: Backend, R: Readiness>(
     let ide = page.clone().map_or_else(Router::new, Page::routes);
     let shared = Shared { backend, settings: Arc::clone(&settings), lifecycle: lifecycle.clone(), page };
     let endpoint = Router::new().route("/graphql", any(graphql::handle::<B>)).with_state(shared);
-    finished(endpoint.merge(health(readiness)).merge(ide).fallback(not_found), settings)
+    finished(endpoint.merge(health(readiness)).merge(ide).merge(dashboard::routes()).fallback(not_found), settings)
 }
 
 /// The routes of a node that serves no API: how it is, and nothing else.

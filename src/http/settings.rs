@@ -33,6 +33,8 @@ pub struct HttpSettings {
     pub sse_keep_alive: Duration,
     /// The WebSocket transport.
     pub websocket: WebSocketSettings,
+    /// Where Prometheus is answered: an address with a port of its own.
+    pub metrics: Option<String>,
     /// Whether the GraphiQL IDE is served at `/` and, to browsers, at `/graphql`.
     pub graphiql: bool,
     /// The query that GraphiQL begins with.
@@ -54,6 +56,7 @@ impl Default for HttpSettings {
             cors_origins: Vec::new(),
             sse_keep_alive: Duration::from_secs(12),
             websocket: WebSocketSettings::default(),
+            metrics: None,
             graphiql: false,
             first_query: None,
             demo_logins: Vec::new(),

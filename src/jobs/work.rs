@@ -21,6 +21,12 @@ pub trait Work: Send + Sync {
     /// When it could not be done: it is tried again after a pause.
     fn run<'a>(&'a self, db: &'a TenantDb) -> BoxFuture<'a, Result<Option<DateTime<Utc>>>>;
 
+    /// Whether it is in no hurry: of such work one tenant a second is begun, so that many tenants with the same hour hold up
+    /// nothing that users wait for.
+    fn patient(&self) -> bool {
+        false
+    }
+
     /// When the next is due, by the tenant's own database.
     ///
     /// # Errors

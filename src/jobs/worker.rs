@@ -9,11 +9,10 @@
 //! ours, so what a sweep finds is logged and counted; the count should be 0.
 
 use std::{
-    any::Any,
     collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -23,6 +22,7 @@ use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 use entity::master::WorkKind;
 use futures_util::FutureExt;
+use sea_orm::ActiveEnum;
 use tokio::{
     task::{AbortHandle, JoinSet},
     time::MissedTickBehavior,
@@ -31,7 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::Work;
+use super::{
+    Work, cause, message,
+    pulse::{Pulse, SILENT},
+};
 use crate::{
     auth::{Actor, secret::random_bytes},
     data::{
@@ -39,8 +42,9 @@ use crate::{
         due::{DueWork, Known, LEASE, Lease, MARKED, SWEEP_EVERY},
         ids,
     },
-    error::{Error, Result},
+    error::Result,
     failpoint,
+    metrics::Metrics,
 };
 
 /// How often it is looked what is due.
@@ -53,8 +57,6 @@ const ENROL: Duration = Duration::from_secs(60);
 const RENEW: Duration = Duration::from_secs(5);
 /// For how long a hint is tried whose lease is not to be had. By then the mark behind it is due.
 const HINTED: Duration = Duration::from_secs(30);
-/// After how long without success the loop counts as broken.
-const SILENT: Duration = Duration::from_secs(15);
 
 /// The worker of a node. Cheap to clone; clones are one.
 #[derive(Clone)]
@@ -65,8 +67,8 @@ struct Inner {
     works: Vec<Arc<dyn Work>>,
     /// Tells this worker's leases from those of others.
     owner: String,
-    /// When the loop last did what it should; none while there is no loop.
-    succeeded: Mutex<Option<Instant>>,
+    pulse: Pulse,
+    metrics: Metrics,
     late_finds: AtomicU64,
 }
 
@@ -76,15 +78,30 @@ impl Worker {
     /// # Errors
     /// When the system has no randomness.
     pub fn new(tenants: Tenants, works: Vec<Arc<dyn Work>>) -> Result<Self> {
+        Self::counted(tenants, works, Metrics::default())
+    }
+
+    /// The same, whose work is counted.
+    ///
+    /// # Errors
+    /// As [`Worker::new`].
+    pub fn counted(tenants: Tenants, works: Vec<Arc<dyn Work>>, metrics: Metrics) -> Result<Self> {
         let owner = HEXLOWER.encode(&random_bytes::<8>()?);
-        Ok(Self(Arc::new(Inner { tenants, works, owner, succeeded: Mutex::default(), late_finds: AtomicU64::new(0) })))
+        Ok(Self(Arc::new(Inner {
+            tenants,
+            works,
+            owner,
+            pulse: Pulse::default(),
+            metrics,
+            late_finds: AtomicU64::new(0),
+        })))
     }
 
     /// Works until it is told to stop, then finishes what it has begun. Whoever drops the future instead cuts off what
     /// runs; it is done again when the leases have ended.
     pub async fn run(&self, stop: CancellationToken) {
         let due = self.due();
-        self.succeeded();
+        self.0.pulse.beat();
         due.hear(true);
         let mut shift = Shift::default();
         let mut clock = tokio::time::interval(TICK);
@@ -98,13 +115,13 @@ impl Worker {
                 Some(_) = shift.running.join_next(), if !shift.running.is_empty() => false,
             };
             match self.take(&mut shift, ticked).await {
-                Ok(()) => self.succeeded(),
+                Ok(()) => self.0.pulse.beat(),
                 Err(error) => tracing::error!(error = cause(&error), "it could not be asked what is due"),
             }
         }
         due.hear(false);
         while shift.running.join_next().await.is_some() {}
-        *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.pulse.stop();
     }
 
     /// Does all that is due now, until nothing is. For tests, which move the clock.
@@ -131,8 +148,13 @@ impl Worker {
     /// Whether the loop does what it should; none on a node that has no loop.
     #[must_use]
     pub fn healthy(&self) -> Option<bool> {
-        let succeeded = *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner);
-        succeeded.map(|at| at.elapsed() <= SILENT)
+        self.age().map(|age| age <= SILENT)
+    }
+
+    /// How long ago the loop last did what it should; none on a node that has no loop.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.0.pulse.age()
     }
 
     /// How much sweeps have found that the index did not know of.
@@ -149,8 +171,11 @@ impl Worker {
         self.0.works.iter().map(|work| work.kind()).collect()
     }
 
-    fn succeeded(&self) {
-        *self.0.succeeded.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// The kinds of work that can wait for their turn, sweeps among them, and those that are begun at once.
+    fn kinds_by_patience(&self) -> (Vec<WorkKind>, Vec<WorkKind>) {
+        let (patient, prompt): (Vec<_>, Vec<_>) = self.0.works.iter().partition(|work| work.patient());
+        let patient = patient.iter().map(|work| work.kind()).chain([WorkKind::Sweep]).collect();
+        (patient, prompt.iter().map(|work| work.kind()).collect())
     }
 
     /// Takes leases for the slots that are free.
@@ -175,7 +200,8 @@ impl Worker {
                 self.begin(shift, lease);
             }
         }
-        for lease in self.due().claim(&self.0.owner, &kinds, shift.free() as u64).await? {
+        let (patient, prompt) = self.kinds_by_patience();
+        for lease in self.due().claim(&self.0.owner, &prompt, shift.free() as u64).await? {
             shift.hints.remove(&(lease.tenant_id, lease.kind));
             self.begin(shift, lease);
         }
@@ -189,7 +215,7 @@ impl Worker {
         }
         // One tenant a second: a sweep opens its database, and is in no hurry.
         let one = u64::from(shift.free() > 0);
-        for lease in self.due().claim(&self.0.owner, &[WorkKind::Sweep], one).await? {
+        for lease in self.due().claim(&self.0.owner, &patient, one).await? {
             self.begin(shift, lease);
         }
         Ok(())
@@ -218,6 +244,8 @@ impl Worker {
             }
         };
         failpoint::pass("work.done");
+        let kind = lease.kind.to_value();
+        self.0.metrics.work(&kind, if done.is_ok() { "ok" } else { "failed" });
         let given_back = match done {
             // What is due already goes to the end of the queue: a tenant with much to do leaves room for others.
             Ok(next) => {
@@ -310,21 +338,4 @@ impl Shift {
 /// Whether somebody will have looked by this time.
 fn covers(known: &Known, by: DateTime<Utc>) -> bool {
     known.leased || known.failing || known.due_at.is_some_and(|due| due <= by)
-}
-
-/// What went wrong, for the log: the cause of an internal error, which its text keeps to itself.
-fn cause(error: &Error) -> String {
-    match error {
-        Error::Internal(cause) => cause.to_string(),
-        other => other.to_string(),
-    }
-}
-
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a word")
 }

@@ -37,7 +37,7 @@ pub struct Model {
 }
 
 /// What can be due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, async_graphql::Enum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WorkKind {
     /// Outgoing e-mail.
@@ -46,6 +46,10 @@ pub enum WorkKind {
     Notification,
     /// Events that no webhook was made of yet, and deliveries that are due.
     Webhook,
+    /// What users want to be reminded of.
+    Reminder,
+    /// Once a day: what is kept long enough goes.
+    Cleanup,
     /// Once a day: whether anything is due that nobody was told of.
     Sweep,
 }

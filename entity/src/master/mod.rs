@@ -8,6 +8,7 @@
 //! | [`role`], [`role_permission`] | what the accounts of a tenant may do |
 //! | [`session`], [`refresh_token`] | a login, and the chain of tokens that prolongs it |
 //! | [`api_key`] | a program that acts for an account |
+//! | [`cron`], [`job`] | what recurs, and one row for each time that it does |
 //! | [`due_work`] | what has to be done for a tenant, and when |
 //! | [`one_time_token`] | a link that sets a password once |
 //!
@@ -22,7 +23,9 @@
 
 pub mod account;
 pub mod api_key;
+pub mod cron;
 pub mod due_work;
+pub mod job;
 pub mod one_time_token;
 pub mod platform_admin;
 pub mod refresh_token;
@@ -33,7 +36,9 @@ pub mod tenant;
 
 pub use account::AccountStatus;
 pub use api_key::Scopes;
+pub use cron::{MisfirePolicy, OverlapPolicy};
 pub use due_work::WorkKind;
+pub use job::JobStatus;
 pub use one_time_token::OneTimePurpose;
 pub use platform_admin::PlatformAdminStatus;
 pub use role::DataScope;

@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod pipeline_stage;
 pub mod priority;
 pub mod product;
+pub mod reminder;
 pub mod role;
 pub mod ticket;
 pub mod ticket_comment;

@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_identity;
 mod m0002_due_work;
+mod m0003_jobs;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,6 @@ pub struct MasterMigrator;
 #[async_trait::async_trait]
 impl MigratorTrait for MasterMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_identity::Migration), Box::new(m0002_due_work::Migration)]
+        vec![Box::new(m0001_identity::Migration), Box::new(m0002_due_work::Migration), Box::new(m0003_jobs::Migration)]
     }
 }

@@ -22,6 +22,7 @@ mod m20261122_000022_email_message;
 mod m20261122_000023_consumer;
 mod m20261122_000024_notification;
 mod m20261122_000026_email_template;
+mod m20261122_000030_reminder;
 mod m20261122_000050_import;
 
 /// Brings a tenant's database up to date.
@@ -49,6 +50,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261122_000023_consumer::Migration),
             Box::new(m20261122_000024_notification::Migration),
             Box::new(m20261122_000026_email_template::Migration),
+            Box::new(m20261122_000030_reminder::Migration),
             Box::new(m20261122_000050_import::Migration),
         ]
     }

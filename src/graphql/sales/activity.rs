@@ -47,7 +47,7 @@ pub struct Activity {
     pub due_at: Option<DateTime<Utc>>,
     /// When it was done.
     pub completed_at: Option<DateTime<Utc>>,
-    /// When the owner wants to be reminded.
+    /// When the owner wants to be reminded. At that moment `activity.due` is raised, once, unless it is done by then.
     pub remind_at: Option<DateTime<Utc>>,
     /// How it repeats: an RRULE of RFC 5545, such as `FREQ=WEEKLY;BYDAY=MO`.
     pub recurrence: Option<String>,
@@ -160,7 +160,7 @@ pub struct ActivityCreateInput {
     due_at: Option<DateTime<Utc>>,
     /// When it was done, not in the future; COMPLETED only, now when left out.
     completed_at: Option<DateTime<Utc>>,
-    /// When the owner wants to be reminded.
+    /// When the owner wants to be reminded. At that moment `activity.due` is raised, once, unless it is done by then.
     remind_at: Option<DateTime<Utc>>,
     /// How it repeats: an RRULE of RFC 5545, such as `FREQ=WEEKLY;BYDAY=MO`.
     recurrence: Option<String>,
@@ -237,7 +237,7 @@ pub struct ActivityUpdateInput {
     due_at: MaybeUndefined<DateTime<Utc>>,
     /// When it was done, not in the future; COMPLETED only, now when left out.
     completed_at: Option<DateTime<Utc>>,
-    /// When the owner wants to be reminded.
+    /// When the owner wants to be reminded. At that moment `activity.due` is raised, once, unless it is done by then.
     remind_at: MaybeUndefined<DateTime<Utc>>,
     /// How it repeats: an RRULE of RFC 5545, such as `FREQ=WEEKLY;BYDAY=MO`.
     recurrence: MaybeUndefined<String>,

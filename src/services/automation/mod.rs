@@ -1,4 +1,8 @@
-//! What happens by itself: e-mail that leaves, and users who are told what concerns them.
+//! What happens by itself: e-mail that leaves, users who are told what concerns them, reminders, what recurs for the platform,
+//! and what is kept long enough.
 
+pub mod cleanup;
 pub mod email;
 pub mod notification;
+pub mod recurring;
+pub mod reminders;

@@ -56,6 +56,32 @@ pub(super) enum Proof {
     ApiKey { prefix: String },
 }
 
+/// What a platform administrator may do. All of them may do all of it; no role of a tenant can hold any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformRight {
+    /// Make, suspend and remove tenants.
+    ManageTenants,
+    /// See jobs, queues and dead letters.
+    ReadJobs,
+    /// Run, pause, change and retry jobs.
+    RunJobs,
+}
+
+impl PlatformRight {
+    /// Every right.
+    pub const ALL: [Self; 3] = [Self::ManageTenants, Self::ReadJobs, Self::RunJobs];
+
+    /// Its name, as permissions are named.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ManageTenants => "admin.manage_tenants",
+            Self::ReadJobs => "jobs.read",
+            Self::RunJobs => "jobs.run",
+        }
+    }
+}
+
 /// A platform administrator.
 #[derive(Clone, Debug)]
 pub struct PlatformAdmin {
@@ -84,9 +110,17 @@ impl Principal {
     /// # Errors
     /// [`Error::Forbidden`] for everybody else.
     pub fn platform_admin(&self) -> Result<&PlatformAdmin> {
+        self.platform(PlatformRight::ManageTenants)
+    }
+
+    /// The platform administrator who has this right; everybody else is refused.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody else.
+    pub fn platform(&self, right: PlatformRight) -> Result<&PlatformAdmin> {
         match self {
             Self::PlatformAdmin(admin) => Ok(admin),
-            Self::Member(_) => Err(Error::Forbidden { permission: super::cache::PLATFORM_ONLY.to_string() }),
+            Self::Member(_) => Err(Error::Forbidden { permission: right.name().to_owned() }),
         }
     }
 

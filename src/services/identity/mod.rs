@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 use self::cache::Cache;
 pub use self::{
     api_key::{ApiKeyChange, NewApiKey},
-    authenticate::{Member, PlatformAdmin, Principal},
+    authenticate::{Member, PlatformAdmin, PlatformRight, Principal},
     bulk::{RoleUpsert, UserUpsert, UserValues},
     link::Invitation,
     me::Me,

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     Identity,
-    authenticate::{PlatformAdmin, Principal, Proof, may_come_in, member},
+    authenticate::{PlatformAdmin, PlatformRight, Principal, Proof, may_come_in, member},
     sought,
 };
 use crate::{
@@ -339,7 +339,7 @@ impl Identity {
                     tenant_id: None,
                     email: admin.email.clone(),
                     role: "Platform administrator".to_owned(),
-                    permissions: vec![super::cache::PLATFORM_ONLY.to_string()],
+                    permissions: PlatformRight::ALL.map(|right| right.name().to_owned()).to_vec(),
                     epoch: admin.epoch,
                     session_id,
                 })?;

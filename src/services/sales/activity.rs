@@ -4,8 +4,11 @@
 //! cancelled stays so. COMPLETED has the moment when it was done, which is not in the future; other activities have
 //! none. It does not end before it begins. The recurrence is an RRULE ([`super::recurrence`]), the attendees are e-mail
 //! addresses, and what it is about is a record that the actor sees ([`super::related`]).
+//!
+//! An activity that is not done has a reminder at `remind_at`, unless that has passed when it is written. When its time
+//! comes `activity.due` is raised, once (`services::automation::reminders`).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use entity::tenant::activity::{self, ActivityStatus, Entity, Priority};
 use sea_orm::ActiveValue::{self, Set};
 use serde_json::json;
@@ -63,12 +66,41 @@ impl Rules for Entity {
         related::check(unit, about, &change.related_type, &change.related_id).await
     }
 
+    async fn before_delete(unit: &mut Unit, row: &activity::Model) -> Result<()> {
+        match reminder(row) {
+            Some(_) => unit.remind(row.id, None).await,
+            None => Ok(()),
+        }
+    }
+
     async fn after_write(unit: &mut Unit, before: Option<&activity::Model>, after: &activity::Model) -> Result<()> {
+        remind(unit, before, after).await?;
         if after.status == ActivityStatus::Completed && before.is_none_or(|before| before.status != after.status) {
             unit.raise::<Self>("completed", after.id);
         }
         Ok(())
     }
+}
+
+/// When the owner is to be reminded of an activity; none when it is done or gone.
+fn reminder(activity: &activity::Model) -> Option<DateTime<Utc>> {
+    let open = matches!(activity.status, ActivityStatus::Planned | ActivityStatus::InProgress);
+    activity.remind_at.filter(|_| open && !activity.is_deleted)
+}
+
+/// Keeps the reminder as the activity says. One whose moment has passed reminds nobody; a little late is not too late,
+/// since "now" was a moment ago on the user's clock.
+async fn remind(unit: &mut Unit, before: Option<&activity::Model>, after: &activity::Model) -> Result<()> {
+    let (was, is) = (before.and_then(reminder), reminder(after));
+    if was == is {
+        return Ok(());
+    }
+    let grace = if before.is_some_and(|before| before.is_deleted) { Duration::zero() } else { Duration::minutes(1) };
+    let to_come = is.filter(|at| *at > unit.now() - grace);
+    if was.is_none() && to_come.is_none() {
+        return Ok(());
+    }
+    unit.remind(after.id, to_come).await
 }
 
 fn refuse<T>(code: UserErrorCode, field: &str, message: &str) -> Result<T> {

@@ -1,9 +1,13 @@
-//! What happens by itself: the index of what is due, the worker, e-mail.
+//! What happens by itself: the index of what is due, the worker, recurring jobs, e-mail.
 
+mod cleanup;
 mod consume;
 mod due;
 mod email;
+mod jobs;
+mod jobs_api;
 mod notification;
+mod reminders;
 mod worker;
 
 /// Runs a test on SQLite and on PostgreSQL: `async fn name(engine) { … }`.

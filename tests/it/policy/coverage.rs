@@ -20,6 +20,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("tenantSuspend", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("tenantResume", "for platform administrators, in the master database: tests/it/identity/api.rs"),
     ("tenantDelete", "for platform administrators, in the master database: tests/it/identity/api.rs"),
+    ("jobRetry", JOBS),
+    ("cronPause", JOBS),
+    ("cronResume", JOBS),
+    ("cronRunNow", JOBS),
+    ("cronUpdate", JOBS),
     ("userInviteAgain", "sends a new link: the user's record stays as it is, and a link has no place in a log"),
     ("notificationMarkRead", READ),
     ("notificationMarkUnread", READ),
@@ -35,6 +40,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("invitationAccept", SESSION),
 ];
 
+/// These are in the master database.
+const JOBS: &str = "for platform administrators, in the master database: tests/it/automation/jobs_api.rs";
 /// No audit entry, that is; an event there is.
 const READ: &str = "what somebody has read is his own business: tests/it/automation/notification.rs";
 

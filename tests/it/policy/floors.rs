@@ -4,7 +4,7 @@ use super::source::{self, Source, names, paths};
 
 /// The floors of the house, from the ground up. A module may import its own floor and those below it.
 const FLOORS: [&[&str]; 9] = [
-    &["config", "clock", "error", "failpoint", "logging"],
+    &["config", "clock", "error", "failpoint", "logging", "metrics"],
     &["condition", "auth"],
     &["data"],
     &["integrations"],

@@ -35,6 +35,10 @@ const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("permissions", "the same list for everybody"),
     ("tenant", "for platform administrators, who belong to no tenant; see the permission matrix"),
     ("tenants", "for platform administrators, who belong to no tenant; see the permission matrix"),
+    ("recurringJobs", "for platform administrators, who belong to no tenant; see the permission matrix"),
+    ("jobs", "for platform administrators, who belong to no tenant; see the permission matrix"),
+    ("jobThroughput", "for platform administrators, who belong to no tenant; see the permission matrix"),
+    ("workQueues", "for platform administrators, who belong to no tenant; see the permission matrix"),
 ];
 
 /// Subscriptions, with the test that holds them to the same rules.
@@ -48,6 +52,7 @@ const OTHER_IDS: &[(&str, &str)] = &[
     ("tenantSuspend", "of a tenant, for platform administrators: tests/it/identity/api.rs"),
     ("tenantResume", "of a tenant, for platform administrators: tests/it/identity/api.rs"),
     ("tenantDelete", "of a tenant, for platform administrators: tests/it/identity/api.rs"),
+    ("jobRetry", "of a job, for platform administrators: tests/it/automation/jobs_api.rs"),
 ];
 
 /// Filters that compare an id which the row itself holds and shows, whether or not the record behind it is seen.

@@ -20,6 +20,10 @@ const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("permissions", "a list in the program"),
     ("tenant", "from the master database, for platform administrators"),
     ("tenants", "from the master database, for platform administrators"),
+    ("recurringJobs", "from the master database, for platform administrators"),
+    ("jobs", "from the master database, for platform administrators"),
+    ("jobThroughput", "from the master database, for platform administrators"),
+    ("workQueues", "from the master database, for platform administrators"),
 ];
 
 /// No answer takes more statements than this.

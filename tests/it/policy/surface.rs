@@ -223,8 +223,9 @@ impl Surface {
         let mut found: Vec<String> =
             self.records().into_iter().filter(|record| name.starts_with(&record.replace('_', ""))).collect();
         found.sort_by_key(String::len);
-        // A tenant is no record: it stands in the master database. It has an id all the same.
-        found.pop().or_else(|| name.starts_with("tenant").then(|| "tenant".to_owned()))
+        // Tenants and jobs are no records: they stand in the master database. They have ids all the same.
+        let others = ["tenant", "job"].into_iter().find(|of| name.starts_with(of));
+        found.pop().or_else(|| others.map(str::to_owned))
     }
 
     /// The record that an id means; `within` is the record of the root or the input type around it.

@@ -129,7 +129,12 @@ pub async fn plant_on(surface: &Surface, session: &Session, administrator: &Sess
     let roots = surface.roots();
     let tenant = session.data("{ me { tenant { id } } }", Value::Object(Map::new())).await;
     let tenant = tenant["me"]["tenant"]["id"].as_str().unwrap().to_owned();
-    let mut ids = Ids::from([("user".to_owned(), session.user_id.clone()), ("tenant".to_owned(), tenant)]);
+    let job = rapport::data::ids::encode("job", uuid::Uuid::from_u128(1));
+    let mut ids = Ids::from([
+        ("user".to_owned(), session.user_id.clone()),
+        ("tenant".to_owned(), tenant),
+        ("job".to_owned(), job),
+    ]);
     let mut waiting: Vec<String> = surface.records().into_iter().filter(|record| record != "user").collect();
     while !waiting.is_empty() {
         // What can be made with the most of what it may refer to.

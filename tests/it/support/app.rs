@@ -126,7 +126,7 @@ impl TestApp {
     pub async fn node(&self) -> TestNode {
         let app = App::new(&self.config, self.clock.clone()).await.unwrap();
         let (address, lifecycle) = listen(&app, &self.config).await;
-        TestNode { url: format!("http://{address}/graphql"), lifecycle }
+        TestNode { app, url: format!("http://{address}/graphql"), lifecycle }
     }
 
     /// A connection to a tenant's database past the product, to do to it what time does, or look at it.
@@ -293,6 +293,15 @@ impl TestApp {
         (done, names)
     }
 
+    /// Makes a platform administrator and logs in.
+    pub async fn platform_admin(&self, email: &str) -> Session {
+        use rapport::services::identity::Client;
+        self.app.identity().platform_admin_create(email, PASSWORD).await.unwrap();
+        let client = Client { address: [127, 0, 0, 1].into(), user_agent: None };
+        let tokens = self.app.identity().platform_login(email, PASSWORD, &client).await.unwrap();
+        Session::new(self.url("/graphql"), Some(tokens.access.token))
+    }
+
     /// Logs in.
     pub async fn login(&self, email: &str, tenant: &str) -> Session {
         use rapport::services::identity::{Client, Login};
@@ -321,6 +330,8 @@ async fn listen(app: &App, config: &Config) -> (SocketAddr, Lifecycle) {
 
 /// Another node over the databases of a [`TestApp`].
 pub struct TestNode {
+    /// The application behind it.
+    pub app: App,
     /// Where its API is.
     pub url: String,
     lifecycle: Lifecycle,

@@ -26,6 +26,7 @@ use crate::{
     failpoint,
     integrations::mail::{Mail, Mailer, Refusal},
     jobs::Work,
+    metrics::Metrics,
 };
 
 /// How many messages of a tenant are sent before others have their turn.
@@ -45,6 +46,7 @@ const UNAVAILABLE: Duration = Duration::seconds(30);
 /// Sends what waits.
 pub struct Sending {
     mailer: Mailer,
+    metrics: Metrics,
     templates: Templates,
 }
 
@@ -53,8 +55,8 @@ impl Sending {
     ///
     /// # Errors
     /// When a template of ours cannot be read, which a test rules out.
-    pub fn new(mailer: Mailer) -> Result<Self> {
-        Ok(Self { mailer, templates: Templates::new()? })
+    pub fn new(mailer: Mailer, metrics: Metrics) -> Result<Self> {
+        Ok(Self { mailer, metrics, templates: Templates::new()? })
     }
 
     async fn send_due(&self, db: &TenantDb) -> Result<Option<DateTime<Utc>>> {
@@ -72,6 +74,7 @@ impl Sending {
             let unavailable = matches!(attempt, Err(Refusal::Unavailable(_)));
             let sent = outcome(attempt, begun);
             told(&message, &sent);
+            self.metrics.email(word(&sent));
             db.mail_end(&message, &sent).await?;
             if unavailable {
                 let pause = db.clock().now() + UNAVAILABLE;
@@ -147,6 +150,16 @@ fn outcome(attempt: Result<(), Refusal>, begun: usize) -> Sent {
         Refusal::Unavailable(_) | Refusal::Later(_) if begun < PAUSES.len() => Sent::Later { reason },
         Refusal::Unavailable(_) | Refusal::Later(_) | Refusal::Never(_) => Sent::Never { bounced: false, reason },
         Refusal::Recipient(_) => Sent::Never { bounced: true, reason },
+    }
+}
+
+/// What became of an attempt, in a word.
+const fn word(sent: &Sent) -> &'static str {
+    match sent {
+        Sent::Taken => "sent",
+        Sent::Later { .. } => "later",
+        Sent::Never { bounced: true, .. } => "bounced",
+        Sent::Never { bounced: false, .. } => "failed",
     }
 }
 

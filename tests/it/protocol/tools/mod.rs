@@ -1,6 +1,7 @@
 //! The tools of those who build on the API: linters, code generators and a federation's gateway, over `schema.graphql`
 //! and a running server. They are npm packages, pinned in `tests/tools`; what they make goes to a folder of the test's.
 
+mod browser;
 mod clients;
 mod federation;
 mod schema;
