@@ -253,6 +253,14 @@ pub async fn retry(master: &MasterDb, id: Uuid) -> Result<job::Model> {
         .await
 }
 
+/// One job.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none.
+pub async fn find(master: &MasterDb, id: Uuid) -> Result<job::Model> {
+    master.one(job::Entity::find_by_id(id)).await?.ok_or(Error::NotFound)
+}
+
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default)]
 pub struct JobPage {

@@ -72,7 +72,7 @@ pub struct Mutation(
 
 /// The subscriptions.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(live::LiveSubscription, notification::NotificationSubscription);
+pub struct Subscription(live::LiveSubscription, notification::NotificationSubscription, job::JobSubscription);
 
 /// The schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

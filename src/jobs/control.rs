@@ -121,6 +121,14 @@ impl Jobs {
         Ok(ended)
     }
 
+    /// One job.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] when there is none.
+    pub async fn find(&self, id: Uuid) -> Result<job::Model> {
+        jobs::find(&self.0.master, id).await
+    }
+
     /// Tries a job again at once.
     ///
     /// # Errors

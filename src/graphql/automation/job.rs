@@ -1,25 +1,32 @@
 //! Jobs, their throughput and the queues of work in the API.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::master::{JobStatus, WorkKind, job};
+use futures_util::{Stream, stream};
 
 use super::{jobs, mended};
 use crate::{
     data::ids,
     error::{Error, Result},
-    graphql::kit::{
-        connection::PageInfo,
-        error::nullable,
-        id::{Id, Identified},
-        payload::UserError,
-        select::{DEFAULT_PAGE, LARGEST_PAGE},
+    graphql::{
+        kit::{
+            connection::PageInfo,
+            error::{nullable, to_graphql},
+            id::{Id, Identified},
+            payload::UserError,
+            select::{DEFAULT_PAGE, LARGEST_PAGE},
+        },
+        request::Caller,
     },
-    jobs::JobPage,
-    services::identity::PlatformRight,
+    jobs::{JobPage, Jobs},
+    services::identity::{Identity, PlatformRight, Principal},
 };
+
+/// How often a job is looked at whose progress somebody follows.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The most hours of which a throughput is told.
 const MOST_HOURS: i32 = 168;
@@ -227,6 +234,75 @@ impl JobQuery {
         };
         nullable(ctx, told.await)
     }
+}
+
+/// The subscription of jobs.
+#[derive(Default)]
+pub struct JobSubscription;
+
+#[Subscription]
+impl JobSubscription {
+    /// A job as it is now, and again whenever that changes, on whatever node, within a second; the last time when it has
+    /// ended: SUCCEEDED, DEAD or SKIPPED. A job that failed and is tried again has not ended. For platform administrators
+    /// (`jobs.read`).
+    async fn job_progress(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Id<Job>,
+    ) -> async_graphql::Result<impl Stream<Item = async_graphql::Result<Job>> + use<>> {
+        let first = async {
+            let job = jobs(ctx, PlatformRight::ReadJobs)?.find(id.0).await?;
+            Ok(Follower {
+                jobs: ctx.data_unchecked::<Jobs>().clone(),
+                identity: ctx.data_unchecked::<Identity>().clone(),
+                principal: Caller::of(ctx).principal()?.clone(),
+                seen: None,
+                now: job,
+            })
+        };
+        let follower = first.await.map_err(to_graphql)?;
+        Ok(stream::unfold(Some(follower), |follower| async move {
+            let mut follower = follower?;
+            match follower.next().await {
+                Ok(job) => job.map(|job| (Ok(Job(job)), Some(follower))),
+                Err(error) => Some((Err(to_graphql(error)), None)),
+            }
+        }))
+    }
+}
+
+/// One who follows a job.
+struct Follower {
+    jobs: Jobs,
+    identity: Identity,
+    principal: Principal,
+    /// What was told last.
+    seen: Option<job::Model>,
+    now: job::Model,
+}
+
+impl Follower {
+    /// The job when it has changed; none when it has ended and that was told.
+    async fn next(&mut self) -> Result<Option<job::Model>> {
+        loop {
+            if self.seen.as_ref().is_none_or(|seen| told_of(seen) != told_of(&self.now)) {
+                self.seen = Some(self.now.clone());
+                return Ok(Some(self.now.clone()));
+            }
+            if matches!(self.now.status, JobStatus::Succeeded | JobStatus::Dead | JobStatus::Skipped) {
+                return Ok(None);
+            }
+            tokio::time::sleep(LOOK).await;
+            // The rights of now decide, not those with which the subscription began.
+            self.identity.renew(&self.principal).await?.platform(PlatformRight::ReadJobs)?;
+            self.now = self.jobs.find(self.now.id).await?;
+        }
+    }
+}
+
+/// What of a job is told: not that its lease was renewed.
+fn told_of(job: &job::Model) -> (JobStatus, i32, DateTime<Utc>, Option<&str>) {
+    (job.status, job.attempts, job.run_after, job.node.as_deref())
 }
 
 async fn page(

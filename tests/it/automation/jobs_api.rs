@@ -91,6 +91,34 @@ on_both_engines! {
         }
     }
 
+    async fn who_follows_a_job_hears_of_every_change_until_it_ends(app: TestApp) {
+        app.app.jobs().declare().await.unwrap();
+        let admin = app.platform_admin("root@platform.example").await;
+        let made = admin.mutate(&change("cronRunNow", "job { id }"), json!({ "name": "CleanupOldDataJob" })).await;
+        let id = made["job"]["id"].as_str().unwrap();
+        let follow = format!("subscription {{ jobProgress(id: \"{id}\") {{ id status attempts }} }}");
+        let mut stream = admin.stream(&follow).await;
+        let told = stream.next().await.unwrap();
+        assert_eq!(told["data"]["jobProgress"], json!({ "id": id, "status": "QUEUED", "attempts": 0 }));
+        app.app.jobs().drain().await.unwrap();
+        let mut last = Value::Null;
+        while let Some(told) = stream.next().await {
+            last = told;
+        }
+        assert_eq!(last["data"]["jobProgress"], json!({ "id": id, "status": "SUCCEEDED", "attempts": 1 }));
+        // It has ended already: told once.
+        let mut stream = admin.stream(&follow).await;
+        assert_eq!(stream.next().await.unwrap()["data"]["jobProgress"]["status"], "SUCCEEDED");
+        assert!(stream.next().await.is_none());
+
+        let tenant = app.tenant("acme").await;
+        let refused = tenant.admin.stream(&follow).await.next().await.unwrap();
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN");
+        let never = rapport::data::ids::encode("job", uuid::Uuid::from_u128(7));
+        let missing = admin.stream(&follow.replace(id, &never)).await.next().await.unwrap();
+        assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    }
+
     /// No role of a tenant can see jobs, nor can nobody.
     async fn nobody_else_sees_or_steers_jobs(app: TestApp) {
         app.app.jobs().declare().await.unwrap();

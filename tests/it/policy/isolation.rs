@@ -44,6 +44,7 @@ const WITHOUT_RECORDS: &[(&str, &str)] = &[
 /// Subscriptions, with the test that holds them to the same rules.
 const SUBSCRIPTIONS: &[(&str, &str)] = &[
     ("recordChanged", "tests/it/policy/live.rs, subscribers_hear_what_they_may_see"),
+    ("jobProgress", "for platform administrators, who belong to no tenant; see the permission matrix"),
     ("notificationReceived", "tests/it/automation/notification.rs, who_is_given_a_record_hears_of_it_at_once"),
 ];
 
