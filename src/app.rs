@@ -25,10 +25,11 @@ use crate::{
         access_token::{AccessTokenSettings, SigningKey},
         connections::{Connection, Connections},
         password::PasswordSettings,
+        seal::Sealer,
         throttle::{Limit, RateLimiter, ThrottleSettings},
     },
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Secret},
     data::{MasterDb, PoolSettings, TenantDb, Tenants, TenantsSettings, hints::Hint, idempotency::RequestKey, ids},
     error::{Error, Result},
     events::Bus,
@@ -41,7 +42,11 @@ use crate::{
         request::{Caller, RequestInfo},
         schema::{self, Schema},
     },
-    integrations::{mail::Mailer, nats::Link},
+    integrations::{
+        http::{HttpClient, HttpSettings, SystemResolver},
+        mail::Mailer,
+        nats::Link,
+    },
     jobs::{Job, Jobs, Work, Worker},
     metrics::Metrics,
     services::{
@@ -51,6 +56,7 @@ use crate::{
             notification::Notifying,
             recurring::Net,
             reminders::Reminders,
+            webhook::{self, Webhooks},
         },
         identity::{Client, Identity, IdentitySettings, Principal, Seed},
         sales::pipeline::DefaultPipeline,
@@ -93,7 +99,9 @@ impl App {
         let tenants = tenants(config, clock).await?;
         let metrics = Metrics::default();
         let identity = Identity::new(identity_settings(config), tenants.clone(), seeds())?;
-        let worker = Worker::counted(tenants.clone(), works(config, &identity, &metrics)?, metrics.clone())?;
+        let webhooks = webhooks(config, &identity, &metrics)?;
+        let works = works(config, &identity, &webhooks, &metrics)?;
+        let worker = Worker::counted(tenants.clone(), works, metrics.clone())?;
         let (master, due) = (tenants.master().clone(), tenants.due().clone());
         let jobs = Jobs::new(master, due, recurring(config, &tenants), metrics.clone())?;
         let documents = Documents::new(&schema::sdl(false), limits(config))?;
@@ -101,6 +109,7 @@ impl App {
         let builder = schema::build()
             .data(identity.clone())
             .data(api_key::last_uses(identity.clone()))
+            .data(webhooks)
             .data(live)
             .data(jobs.clone());
         Ok(Self(Arc::new(Inner {
@@ -374,13 +383,24 @@ fn seeds() -> Vec<Arc<dyn Seed>> {
     vec![Arc::new(DefaultPipeline)]
 }
 
+/// The rules of webhooks, over all records of the API.
+fn webhooks(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<Webhooks> {
+    let settings = HttpSettings { allow_loopback: config.outgoing.allow_loopback, deadline: config.outgoing.deadline };
+    let http = HttpClient::new(settings, SystemResolver)?;
+    let sealer = Sealer::new(config.auth.sealing().map(Secret::expose))?;
+    let records = record_types().map(|(_, meta)| meta).collect();
+    Ok(Webhooks::new(http, sealer, identity.clone(), records, metrics.clone()))
+}
+
 /// What the worker does.
-fn works(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<Vec<Arc<dyn Work>>> {
+fn works(config: &Config, identity: &Identity, webhooks: &Webhooks, metrics: &Metrics) -> Result<Vec<Arc<dyn Work>>> {
     let record_link = format!("{}/open/{{id}}", config.server.base_url());
     let records = record_types().map(|(_, meta)| meta);
     let master = identity.tenants().master().clone();
+    let slots = config.outgoing.webhook_slots as usize;
     let mut works: Vec<Arc<dyn Work>> = vec![
         Arc::new(Notifying::new(identity.clone(), record_link, records)),
+        Arc::new(webhook::Sending::new(webhooks.clone(), slots)),
         Arc::new(Reminders),
         Arc::new(Cleaning::new(master, config.retention)),
     ];
@@ -396,6 +416,7 @@ fn recurring(config: &Config, tenants: &Tenants) -> Vec<Arc<dyn Job>> {
     let due = || tenants.due().clone();
     vec![
         Arc::new(Net::email(due())),
+        Arc::new(Net::webhooks(due())),
         Arc::new(Net::reminders(due())),
         Arc::new(CleanupOldData::new(tenants.master().clone(), due(), config.retention)),
     ]

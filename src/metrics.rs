@@ -39,6 +39,7 @@ struct Inner {
     job_seconds: Family<Labels, Histogram, fn() -> Histogram>,
     work: Family<Labels, Counter>,
     emails: Family<Labels, Counter>,
+    deliveries: Family<Labels, Counter>,
     states: Vec<(&'static str, Gauges)>,
 }
 
@@ -67,8 +68,8 @@ fn histogram() -> Histogram {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let (operations, jobs, work, emails) =
-            (Family::default(), Family::default(), Family::default(), Family::default());
+        let (operations, jobs, work) = (Family::default(), Family::default(), Family::default());
+        let (emails, deliveries) = (Family::default(), Family::default());
         let operation_seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
         let job_seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
         registry.register("rapport_operations", "GraphQL operations, by name and outcome", Family::clone(&operations));
@@ -87,6 +88,8 @@ impl Default for Metrics {
         );
         registry.register("rapport_work_runs", "Work for tenants, by kind and outcome", Family::clone(&work));
         registry.register("rapport_emails", "Attempts to send e-mail, by outcome", Family::clone(&emails));
+        let help = "Attempts at deliveries of webhooks, by outcome";
+        registry.register("rapport_webhook_deliveries", help, Family::clone(&deliveries));
         let states = STATES
             .map(|(name, help)| {
                 let gauges = Gauges::default();
@@ -95,7 +98,18 @@ impl Default for Metrics {
             })
             .into();
         let names = Mutex::default();
-        let inner = Inner { registry, names, operations, operation_seconds, jobs, job_seconds, work, emails, states };
+        let inner = Inner {
+            registry,
+            names,
+            operations,
+            operation_seconds,
+            jobs,
+            job_seconds,
+            work,
+            emails,
+            deliveries,
+            states,
+        };
         Self(Arc::new(inner))
     }
 }
@@ -125,6 +139,11 @@ impl Metrics {
     /// An attempt to send a message ended.
     pub fn email(&self, outcome: &str) {
         self.0.emails.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
+    }
+
+    /// An attempt at a delivery of a webhook ended.
+    pub fn delivery(&self, outcome: &str) {
+        self.0.deliveries.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
     }
 
     /// All figures as text, with the states of this moment.

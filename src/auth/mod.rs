@@ -8,6 +8,7 @@
 //! | [`access_token`] | who logged in, signed; never what they may do |
 //! | [`refresh`] | a copied refresh token ends the session as soon as both holders have gone on; a lost answer does not |
 //! | [`secret`] | what is stored of a refresh token, an API key or a link opens nothing |
+//! | [`seal`] | a stolen table does not give away the secrets that have to be used again |
 //! | [`connections`] | nobody holds more connections open than his share |
 //! | [`throttle`] | guessing is slow, and nobody can lock somebody else out |
 //!
@@ -24,6 +25,7 @@ pub mod connections;
 pub mod password;
 pub mod permission;
 pub mod refresh;
+pub mod seal;
 pub mod secret;
 pub mod throttle;
 

@@ -125,6 +125,11 @@ pub const MODULES: &[Module] = &[
     },
     // Who writes them decides where the links of invitations and password e-mails are shown.
     Module { name: "email_templates", actions: &[Action::Read, Action::Write], kind: ModuleKind::Administration },
+    Module {
+        name: "webhooks",
+        actions: &[Action::Read, Action::Write, Action::Delete, Action::Restore],
+        kind: ModuleKind::Administration,
+    },
     Module { name: "audit", actions: &[Action::Read], kind: ModuleKind::Administration },
     Module {
         name: "admin",

@@ -13,6 +13,9 @@ use super::{
 const MEND_SECRET: &str = "Make one with `openssl rand -base64 48` and give it in that variable, or in a file named by \
                            auth.secret_file (RAPPORT_AUTH__SECRET_FILE).";
 
+/// What to do about a sealing secret that is weak.
+const MEND_SEALING: &str = "Put a new one, made with `openssl rand -base64 48`, before it.";
+
 /// The least memory of a password hash that a server accepts (OWASP's smallest recommended setting), in KiB.
 const LEAST_SERVING_MEMORY_KIB: u32 = 7168;
 
@@ -26,6 +29,11 @@ pub struct Auth {
     /// The file that the secret was read from.
     #[serde(deserialize_with = "optional_path")]
     pub secret_file: Option<PathBuf>,
+    /// The secrets that other secrets are sealed with, the newest first; [`Auth::sealing`] answers those that count.
+    pub sealing_secrets: Vec<Secret>,
+    /// The file that they were read from.
+    #[serde(deserialize_with = "optional_path")]
+    pub sealing_secrets_file: Option<PathBuf>,
     /// The claim `iss` of access tokens.
     pub issuer: String,
     /// The claim `aud` of access tokens.
@@ -70,8 +78,41 @@ impl Auth {
         Duration::from_secs(u64::from(self.refresh_token_days) * 86_400)
     }
 
-    /// Reads the secret's file, where there is one.
-    pub(super) fn read_secret_file(&mut self) -> Result<(), Problem> {
+    /// The secrets that other secrets are sealed with, the newest first: those that were set for it, else the one that
+    /// signs access tokens.
+    pub fn sealing(&self) -> impl Iterator<Item = &Secret> {
+        let own = self.sealing_secrets.is_empty().then_some(self.secret.as_ref()).flatten();
+        self.sealing_secrets.iter().chain(own)
+    }
+
+    /// Reads the files of the secrets, where there are any.
+    pub(super) fn read_secret_files(&mut self) -> Result<(), Problem> {
+        self.read_secret_file()?;
+        let Some(file) = &self.sealing_secrets_file else { return Ok(()) };
+        let problem = |message: String, mend: &str| Problem::new("auth.sealing_secrets_file", message, mend);
+        if !self.sealing_secrets.is_empty() {
+            return Err(problem(
+                "is given besides auth.sealing_secrets, and only one of them can count".to_owned(),
+                "Take one of RAPPORT_AUTH__SEALING_SECRETS and RAPPORT_AUTH__SEALING_SECRETS_FILE away.",
+            ));
+        }
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            problem(
+                format!("{} cannot be read: {error}", file.display()),
+                "The file must exist, hold one secret on each line, and be readable by the user that runs rapport.",
+            )
+        })?;
+        self.sealing_secrets = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new).collect();
+        if self.sealing_secrets.is_empty() {
+            return Err(problem(
+                format!("{} holds no secret", file.display()),
+                "Write one on each line, the newest first.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn read_secret_file(&mut self) -> Result<(), Problem> {
         let Some(file) = &self.secret_file else { return Ok(()) };
         let problem = |message: String, mend: &str| Problem::new("auth.secret_file", message, mend);
         if self.secret.is_some() {
@@ -129,6 +170,11 @@ impl Auth {
                 if let Some(weakness) = weakness(secret.expose()) {
                     problems.push(Problem::new("auth.secret", weakness, MEND_SECRET));
                 }
+            }
+        }
+        for secret in &self.sealing_secrets {
+            if let Some(weakness) = weakness(secret.expose()) {
+                problems.push(Problem::new("auth.sealing_secrets", format!("holds one that {weakness}"), MEND_SEALING));
             }
         }
         if self.argon2_memory_kib < LEAST_SERVING_MEMORY_KIB {

@@ -87,7 +87,7 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
         }
     };
     config.file = file;
-    if let Err(problem) = config.auth.read_secret_file() {
+    if let Err(problem) = config.auth.read_secret_files() {
         problems.push(problem);
     }
     if let Err(error) = config.check() {
@@ -105,6 +105,13 @@ fn refuse_secrets(layer: &Figment, file: &Path, problems: &mut Vec<Problem>) {
             "auth.secret",
             format!("stands in {}, a file that gets copied and shared", file.display()),
             "Give it in that variable, or in a file of its own named by auth.secret_file. Treat the present one as known.",
+        ));
+    }
+    if layer.extract_inner::<Vec<String>>("auth.sealing_secrets").is_ok_and(|secrets| !secrets.is_empty()) {
+        problems.push(Problem::new(
+            "auth.sealing_secrets",
+            format!("stand in {}, a file that gets copied and shared", file.display()),
+            "Give them in that variable, or in a file of their own named by auth.sealing_secrets_file. Put a new one first.",
         ));
     }
     for setting in ["bus.token", "bus.password"] {

@@ -17,6 +17,7 @@ mod limits;
 mod load;
 mod logging;
 mod mail;
+mod outgoing;
 mod problem;
 mod retention;
 mod server;
@@ -38,6 +39,7 @@ pub use self::{
     load::{DEFAULT_FILE, DEFAULTS, Sources},
     logging::{LogFormat, Logging},
     mail::{Encryption, Mail, MailServer},
+    outgoing::Outgoing,
     problem::{ConfigError, Problem},
     retention::Retention,
     server::{Role, Server},
@@ -65,6 +67,8 @@ pub struct Config {
     pub mail: Mail,
     /// How long what nobody needs any more is kept.
     pub retention: Retention,
+    /// Requests that leave, such as webhooks.
+    pub outgoing: Outgoing,
     /// What a new tenant starts with.
     pub tenants: Tenants,
     /// The file that was read, when there was one.
@@ -103,6 +107,7 @@ impl Config {
         self.logging.check(&mut problems);
         self.mail.check(&mut problems);
         self.retention.check(&mut problems);
+        self.outgoing.check(&mut problems);
         self.tenants.check(&mut problems);
         ConfigError::unless_empty(problems)
     }

@@ -15,6 +15,12 @@ pub struct Retention {
     /// Events: subscribers can resume from any that is kept.
     #[serde(deserialize_with = "kept")]
     pub events: Duration,
+    /// Deliveries of webhooks that were taken or given up, with their attempts.
+    #[serde(deserialize_with = "kept")]
+    pub webhook_deliveries: Duration,
+    /// Notifications, read or not.
+    #[serde(deserialize_with = "kept")]
+    pub notifications: Duration,
     /// Sessions after their end.
     #[serde(deserialize_with = "kept")]
     pub sessions: Duration,
@@ -36,6 +42,8 @@ impl Retention {
         for (setting, kept) in [
             ("retention.email", self.email),
             ("retention.events", self.events),
+            ("retention.webhook_deliveries", self.webhook_deliveries),
+            ("retention.notifications", self.notifications),
             ("retention.sessions", self.sessions),
             ("retention.jobs", self.jobs),
             ("retention.dead_letters", self.dead_letters),

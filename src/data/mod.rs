@@ -18,6 +18,7 @@
 //! | `idempotency` | an operation that is sent twice happens once |
 //! | `import` | what an import asks in batches, and how far it has come |
 //! | `due`, `mail`, `reminders` | which tenants have something to do, and when; the tenant's outgoing e-mail; what users want to be reminded of |
+//! | `webhook` | the tenant's webhooks: their secrets, and what is on its way to them |
 //! | `cron`, `job` | what recurs for the platform, and who does it |
 //! | `purge` | what is kept long enough goes |
 //! | `feed` | what was committed, for listeners in this process |
@@ -55,6 +56,7 @@ pub mod tenants;
 pub mod timeline;
 pub mod unit;
 pub mod value;
+pub mod webhook;
 
 use std::sync::{
     Arc,

@@ -3,7 +3,10 @@
 //! What a user could bring back is not touched: deleted records stay, and so does the audit log.
 
 use chrono::{DateTime, Utc};
-use entity::{master::tenant, tenant::email_message};
+use entity::{
+    master::tenant,
+    tenant::{email_message, webhook_delivery::WebhookDeliveryStatus},
+};
 use sea_orm::{
     ConnectionTrait, EntityTrait,
     sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement},
@@ -38,6 +41,64 @@ impl TenantDb {
             .limit(BATCH)
             .to_owned();
         self.remove("email_message", Expr::col("id").in_subquery(old).into()).await
+    }
+
+    /// Removes deliveries of webhooks that were taken or given up, of the time before, with their attempts. Answers how many
+    /// deliveries.
+    ///
+    /// # Errors
+    /// As [`TenantDb::purge_mail`].
+    pub async fn purge_deliveries(&self, before: DateTime<Utc>) -> Result<u64> {
+        let old = Query::select()
+            .column("id")
+            .from("webhook_delivery")
+            .and_where(Expr::col("tenant_id").eq(self.tenant.id))
+            .and_where(Expr::col("id").lt(first_id(before)))
+            .and_where(Expr::col("status").ne(WebhookDeliveryStatus::Pending))
+            .order_by("id", Order::Asc)
+            .limit(BATCH)
+            .to_owned();
+        let old = self.rows(&old).await?;
+        let old: Vec<Uuid> = old.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        // Of one that is sent again at this moment both stay, for another day.
+        let waits = Query::select()
+            .column("id")
+            .from("webhook_delivery")
+            .and_where(Expr::col("id").is_in(old.iter().copied()))
+            .and_where(Expr::col("status").eq(WebhookDeliveryStatus::Pending))
+            .to_owned();
+        let attempts = Expr::col("delivery_id").is_in(old.iter().copied());
+        let attempts = Condition::all().add(attempts).add(Expr::col("delivery_id").not_in_subquery(waits));
+        self.remove("webhook_attempt", attempts).await?;
+        let without_attempts = Expr::col("id").not_in_subquery(
+            Query::select()
+                .column("delivery_id")
+                .from("webhook_attempt")
+                .and_where(Expr::col("delivery_id").is_in(old.iter().copied()))
+                .to_owned(),
+        );
+        let done = Expr::col("status").ne(WebhookDeliveryStatus::Pending);
+        let which = Condition::all().add(Expr::col("id").is_in(old)).add(done).add(without_attempts);
+        self.remove("webhook_delivery", which).await
+    }
+
+    /// Removes notifications of the time before.
+    ///
+    /// # Errors
+    /// As [`TenantDb::purge_mail`].
+    pub async fn purge_notifications(&self, before: DateTime<Utc>) -> Result<u64> {
+        let old = Query::select()
+            .column("id")
+            .from("notification")
+            .and_where(Expr::col("tenant_id").eq(self.tenant.id))
+            .and_where(Expr::col("id").lt(first_id(before)))
+            .order_by("id", Order::Asc)
+            .limit(BATCH)
+            .to_owned();
+        self.remove("notification", Expr::col("id").in_subquery(old).into()).await
     }
 
     /// Removes the outcomes of requests that came with an idempotency key before.

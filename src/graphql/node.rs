@@ -12,7 +12,11 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
-    automation::notification::Notification,
+    automation::{
+        notification::Notification,
+        webhook::Webhook,
+        webhook_delivery::{WebhookAttempt, WebhookDelivery},
+    },
     identity::{api_key::ApiKey, audit_log::AuditLog, role::Role, user::User},
     kit::{
         db,
@@ -110,6 +114,12 @@ nodes! {
     TicketComment,
     /// What a user is told of.
     Notification,
+    /// An address that is told of events.
+    Webhook,
+    /// An event on its way to a webhook.
+    WebhookDelivery,
+    /// An attempt to send a delivery.
+    WebhookAttempt,
 }
 
 impl Node {

@@ -3,7 +3,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 
 use super::{
-    automation::{cron, email_template, job, notification},
+    automation::{cron, email_template, job, notification, webhook, webhook_delivery},
     identity::{api_key, audit_log, role, session, tenant, user},
     insight::customer_360,
     live, node,
@@ -42,6 +42,8 @@ pub struct Query(
     email_template::EmailTemplateQuery,
     cron::CronQuery,
     job::JobQuery,
+    webhook::WebhookQuery,
+    webhook_delivery::WebhookDeliveryQuery,
 );
 
 /// The mutations. Those of one request run one after the other.
@@ -68,6 +70,8 @@ pub struct Mutation(
     email_template::EmailTemplateMutation,
     cron::CronMutation,
     job::JobMutation,
+    webhook::WebhookMutation,
+    webhook_delivery::WebhookDeliveryMutation,
 );
 
 /// The subscriptions.

@@ -14,7 +14,18 @@ pub trait Work: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> WorkKind;
 
-    /// Does what is due in the tenant, but no more than takes a few seconds; answers when the next is due, at once where
+    /// For how many tenants it is done at the same time, where it waits for others and not for this machine, and so takes
+    /// none of the places that all kinds share. None: it shares them.
+    fn slots(&self) -> Option<usize> {
+        None
+    }
+
+    /// The worker stops, or begins: while it stops, what runs should come to its end soon and begin nothing new.
+    fn closing(&self, closing: bool) {
+        let _ = closing;
+    }
+
+    /// Does what is due in the tenant, but no more than takes a few seconds (a minute with places of its own); answers when the next is due, at once where
     /// something is left.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Each second, and whenever something was committed in this process, it takes leases: of what it was told of at once,
 //! then of what is due for longest. Up to 8 leases are worked on at the same time, each by a task of its own, so that a
-//! tenant whose work hangs or fails delays nobody. A lease is renewed while its work runs; when it is lost, the work is
+//! tenant whose work hangs or fails delays nobody; work that waits for others, such as calling webhooks, has places of its
+//! own besides. A lease is renewed while its work runs; when it is lost, the work is
 //! dropped on the spot, because somebody else does it now.
 //!
 //! Once a day each tenant is swept: is there anything due that the index does not know of? That would be a fault of
@@ -103,6 +104,7 @@ impl Worker {
         let due = self.due();
         self.0.pulse.beat();
         due.hear(true);
+        self.closing(false);
         let mut shift = Shift::default();
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,6 +122,7 @@ impl Worker {
             }
         }
         due.hear(false);
+        self.closing(true);
         while shift.running.join_next().await.is_some() {}
         self.0.pulse.stop();
     }
@@ -171,11 +174,27 @@ impl Worker {
         self.0.works.iter().map(|work| work.kind()).collect()
     }
 
-    /// The kinds of work that can wait for their turn, sweeps among them, and those that are begun at once.
-    fn kinds_by_patience(&self) -> (Vec<WorkKind>, Vec<WorkKind>) {
-        let (patient, prompt): (Vec<_>, Vec<_>) = self.0.works.iter().partition(|work| work.patient());
-        let patient = patient.iter().map(|work| work.kind()).chain([WorkKind::Sweep]).collect();
-        (patient, prompt.iter().map(|work| work.kind()).collect())
+    fn closing(&self, closing: bool) {
+        self.0.works.iter().for_each(|work| work.closing(closing));
+    }
+
+    /// The places that most kinds share, and then those that one kind has for itself.
+    fn places(&self) -> Vec<Places> {
+        let works = &self.0.works;
+        let shared: Vec<_> = works.iter().filter(|work| work.slots().is_none()).collect();
+        let prompt = shared.iter().filter(|work| !work.patient()).map(|work| work.kind()).collect();
+        let kinds = shared.iter().map(|work| work.kind()).chain([WorkKind::Sweep]).collect();
+        let own = works.iter().filter_map(|work| {
+            let most = work.slots()?;
+            Some(Places { kinds: vec![work.kind()], prompt: vec![work.kind()], most })
+        });
+        std::iter::once(Places { kinds, prompt, most: SLOTS }).chain(own).collect()
+    }
+
+    /// The kinds of work that can wait for their turn, sweeps among them.
+    fn patient(&self) -> Vec<WorkKind> {
+        let patient = self.0.works.iter().filter(|work| work.patient()).map(|work| work.kind());
+        patient.chain([WorkKind::Sweep]).collect()
     }
 
     /// Takes leases for the slots that are free.
@@ -190,20 +209,24 @@ impl Worker {
         }
         // Work that somebody is at has perhaps looked already: what the hint is about may come too late for it.
         shift.hints.retain(|_, since| since.elapsed() < HINTED);
+        let places = self.places();
         let hints: Vec<_> = shift.hints.keys().copied().collect();
         for (tenant_id, kind) in hints {
-            if shift.free() == 0 {
-                break;
+            let free = places.iter().find(|of| of.kinds.contains(&kind)).map_or(0, |of| shift.free(of));
+            // What runs here looks again by itself when it ends, or when it does not look any more.
+            if free == 0 || shift.is_running(tenant_id, kind) {
+                continue;
             }
             if let Some(lease) = self.due().claim_hinted(&self.0.owner, tenant_id, kind).await? {
                 shift.hints.remove(&(tenant_id, kind));
                 self.begin(shift, lease);
             }
         }
-        let (patient, prompt) = self.kinds_by_patience();
-        for lease in self.due().claim(&self.0.owner, &prompt, shift.free() as u64).await? {
-            shift.hints.remove(&(lease.tenant_id, lease.kind));
-            self.begin(shift, lease);
+        for of in &places {
+            for lease in self.due().claim(&self.0.owner, &of.prompt, shift.free(of) as u64).await? {
+                shift.hints.remove(&(lease.tenant_id, lease.kind));
+                self.begin(shift, lease);
+            }
         }
         // A worker without work has nothing to sweep for.
         if !ticked || kinds.is_empty() {
@@ -214,8 +237,8 @@ impl Worker {
             shift.enrolled = Some(Instant::now());
         }
         // One tenant a second: a sweep opens its database, and is in no hurry.
-        let one = u64::from(shift.free() > 0);
-        for lease in self.due().claim(&self.0.owner, &patient, one).await? {
+        let one = u64::from(places.first().is_some_and(|shared| shift.free(shared) > 0));
+        for lease in self.due().claim(&self.0.owner, &self.patient(), one).await? {
             self.begin(shift, lease);
         }
         Ok(())
@@ -317,6 +340,14 @@ impl Worker {
     }
 }
 
+/// How many tenants' work of these kinds is done at the same time.
+struct Places {
+    kinds: Vec<WorkKind>,
+    /// Those of them that are begun as soon as they are due.
+    prompt: Vec<WorkKind>,
+    most: usize,
+}
+
 /// What a loop holds.
 #[derive(Default)]
 struct Shift {
@@ -330,8 +361,15 @@ struct Shift {
 }
 
 impl Shift {
-    fn free(&self) -> usize {
-        SLOTS.saturating_sub(self.running.len())
+    /// How many of these places are free.
+    fn free(&self, of: &Places) -> usize {
+        let takes = |kind: WorkKind| of.kinds.contains(&kind);
+        let running = self.handles.iter().filter(|((_, kind), handle)| takes(*kind) && !handle.is_finished());
+        of.most.saturating_sub(running.count())
+    }
+
+    fn is_running(&self, tenant_id: Uuid, kind: WorkKind) -> bool {
+        self.handles.get(&(tenant_id, kind)).is_some_and(|handle| !handle.is_finished())
     }
 }
 

@@ -27,3 +27,7 @@ pub mod role;
 pub mod ticket;
 pub mod ticket_comment;
 pub mod user;
+pub mod webhook;
+pub mod webhook_attempt;
+pub mod webhook_delivery;
+pub mod webhook_secret;

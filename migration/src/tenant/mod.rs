@@ -21,6 +21,7 @@ mod m20261122_000021_api_key;
 mod m20261122_000022_email_message;
 mod m20261122_000023_consumer;
 mod m20261122_000024_notification;
+mod m20261122_000025_webhook;
 mod m20261122_000026_email_template;
 mod m20261122_000030_reminder;
 mod m20261122_000050_import;
@@ -49,6 +50,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261122_000022_email_message::Migration),
             Box::new(m20261122_000023_consumer::Migration),
             Box::new(m20261122_000024_notification::Migration),
+            Box::new(m20261122_000025_webhook::Migration),
             Box::new(m20261122_000026_email_template::Migration),
             Box::new(m20261122_000030_reminder::Migration),
             Box::new(m20261122_000050_import::Migration),

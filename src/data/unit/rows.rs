@@ -3,6 +3,8 @@
 //! Rules must hold for all rows of the tenant and not only for those that the actor sees, so most of these ignore the
 //! actor's DataScope; what they answer must not reach the actor.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use entity::record::{Record, RecordMeta};
 use sea_orm::{
@@ -107,6 +109,24 @@ impl Unit {
             Err(Error::Forbidden { .. }) => Ok(false),
             seen => seen,
         }
+    }
+
+    /// Which of these records somebody else may read, by the same rule as lists; deleted ones count. For what is done on
+    /// that one's behalf.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn seen_by(&self, actor: &Actor, meta: &'static RecordMeta, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+        let Ok(reach) = scope::reach(meta, actor, meta.name, Deleted::Included) else { return Ok(HashSet::new()) };
+        let query = Query::select()
+            .column((Alias::new(meta.name), Alias::new("id")))
+            .from(meta.name)
+            .cond_where(reach)
+            .and_where(Expr::col((Alias::new(meta.name), Alias::new("id"))).is_in(ids.iter().copied()))
+            .to_owned();
+        self.db.counted();
+        let rows = self.tx.query_all(&query).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
     async fn any(&self, meta: &RecordMeta, actor: &Actor, condition: Condition) -> Result<bool> {

@@ -1,5 +1,5 @@
-//! What happens by itself, and what users hear of it; for those who run the platform, recurring jobs, their runs, and the
-//! queues of work.
+//! What happens by itself, what users hear of it, and who is told of it outside; for those who run the platform, recurring
+//! jobs, their runs, and the queues of work.
 //!
 //! Jobs reach across tenants, so no tenant's role can hold `jobs.read` or `jobs.run`: they are rights of platform
 //! administrators, who have both.
@@ -8,6 +8,8 @@ pub mod cron;
 pub mod email_template;
 pub mod job;
 pub mod notification;
+pub mod webhook;
+pub mod webhook_delivery;
 
 use async_graphql::Context;
 

@@ -1,8 +1,8 @@
 //! What is kept long enough goes, as the settings in `[retention]` say.
 //!
 //! In each tenant this is done daily at 02:00 in the tenant's own time zone, as work that is in no hurry: messages that were
-//! sent or given up, events that every consumer has taken, what is kept of events that were given up, and the outcomes of
-//! requests with an idempotency key. It goes in batches of 500 rows, each in a statement of its own, and a tenant with much
+//! sent or given up, deliveries of webhooks that are done, old notifications, events that every consumer has taken, what is
+//! kept of events that were given up, and the outcomes of requests with an idempotency key. It goes in batches of 500 rows, each in a statement of its own, and a tenant with much
 //! to remove gives others their turn.
 //!
 //! The recurring job is hourly, in UTC. It gives tenants that are new their first 02:00, without opening their databases, and
@@ -43,6 +43,8 @@ fn next_time(zone: &str, now: DateTime<Utc>) -> DateTime<Utc> {
 #[derive(Clone, Copy)]
 enum Old {
     Mail,
+    Deliveries,
+    Notifications,
     Events,
     Outcomes,
 }
@@ -52,6 +54,8 @@ async fn remove(db: &TenantDb, old: Old, before: DateTime<Utc>) -> Result<bool> 
     for _ in 0..BATCHES {
         let removed = match old {
             Old::Mail => db.purge_mail(before).await?,
+            Old::Deliveries => db.purge_deliveries(before).await?,
+            Old::Notifications => db.purge_notifications(before).await?,
             Old::Events => db.purge_events(before).await?,
             Old::Outcomes => db.purge_outcomes(before).await?,
         };
@@ -79,12 +83,19 @@ impl Cleaning {
 
     async fn clean(&self, db: &TenantDb) -> Result<Option<DateTime<Utc>>> {
         let now = db.clock().now();
-        let Retention { email, events, dead_letters, .. } = self.retention;
-        let mail = remove(db, Old::Mail, now - email).await?;
-        let outbox = remove(db, Old::Events, now - events).await?;
-        let outcomes = remove(db, Old::Outcomes, now - OUTCOMES).await?;
+        let Retention { email, events, webhook_deliveries, notifications, dead_letters, .. } = self.retention;
+        let mut more = false;
+        for (old, before) in [
+            (Old::Mail, now - email),
+            (Old::Deliveries, now - webhook_deliveries),
+            (Old::Notifications, now - notifications),
+            (Old::Events, now - events),
+            (Old::Outcomes, now - OUTCOMES),
+        ] {
+            more |= remove(db, old, before).await?;
+        }
         db.purge_dead_events(now - dead_letters).await?;
-        if mail || outbox || outcomes {
+        if more {
             return Ok(Some(now));
         }
         let zone = purge::time_zone(&self.master, db.tenant().id()).await?;

@@ -3,7 +3,7 @@
 //! | job | when | what it does |
 //! |---|---|---|
 //! | `ProcessEmailQueueJob` | every 2 minutes | waiting e-mail |
-//! | `ProcessWebhookDeliveriesJob` | every 5 minutes | webhook deliveries that are due; registered where there is work of that kind |
+//! | `ProcessWebhookDeliveriesJob` | every 5 minutes | webhook deliveries that are due |
 //! | `SendReminderNotificationsJob` | every 10 minutes | reminders that are due |
 //! | `CleanupOldDataJob` | every hour | see [`super::cleanup`] |
 //!

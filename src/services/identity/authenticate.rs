@@ -358,13 +358,22 @@ impl Identity {
     /// # Errors
     /// When the master database fails.
     pub async fn actor_of(&self, tenant_id: Uuid, user_id: Uuid) -> Result<Option<Arc<Actor>>> {
+        let rights = self.rights_of(tenant_id, user_id).await?;
+        Ok(rights.and_then(|(actor, active)| active.then_some(actor)))
+    }
+
+    /// The rights that a user of a tenant has now or, where he may not come in, would have; and whether he may.
+    ///
+    /// # Errors
+    /// When the master database fails.
+    pub async fn rights_of(&self, tenant_id: Uuid, user_id: Uuid) -> Result<Option<(Arc<Actor>, bool)>> {
         let Some(account) = self.view(Some(tenant_id)).account(user_id).await? else { return Ok(None) };
-        if account.tenant_id != tenant_id || account.status != AccountStatus::Active {
+        if account.tenant_id != tenant_id {
             return Ok(None);
         }
         let common = self.view(Some(tenant_id)).common().await?;
         let role = self.role_of(&common, &account).await?;
-        Ok(Some(Arc::new(actor(&account, &role))))
+        Ok(Some((Arc::new(actor(&account, &role)), account.status == AccountStatus::Active)))
     }
 
     /// The role of an account. One that this node does not know yet was made elsewhere within the second.

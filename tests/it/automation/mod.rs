@@ -1,4 +1,4 @@
-//! What happens by itself: the index of what is due, the worker, recurring jobs, e-mail.
+//! What happens by itself: the index of what is due, the worker, recurring jobs, e-mail, webhooks.
 
 mod cleanup;
 mod consume;
@@ -8,6 +8,7 @@ mod jobs;
 mod jobs_api;
 mod notification;
 mod reminders;
+mod webhook;
 mod worker;
 
 /// Runs a test on SQLite and on PostgreSQL: `async fn name(engine) { … }`.

@@ -34,6 +34,7 @@ const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("notificationUnreadCount", "of the caller alone: tests/it/automation/notification.rs"),
     ("permissions", "the same list for everybody"),
     ("tenant", "for platform administrators, who belong to no tenant; see the permission matrix"),
+    ("webhookEventTypes", "the same list for everybody who may read webhooks"),
     ("tenants", "for platform administrators, who belong to no tenant; see the permission matrix"),
     ("recurringJobs", "for platform administrators, who belong to no tenant; see the permission matrix"),
     ("jobs", "for platform administrators, who belong to no tenant; see the permission matrix"),

@@ -30,6 +30,9 @@ const MEANINGS: &[(&str, &str)] = &[
 fn special(name: &str, ty: &str) -> Option<Value> {
     Some(match (name, ty) {
         ("foundedYear", _) => json!(1990),
+        ("url", "String") => json!("https://receiver.example/hook"),
+        ("events", "String") => json!("customer.*"),
+        ("secret", "String") => json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("permissions" | "scopes", "String") => json!("customers.read"),
         ("timeZone", "String") => json!("Europe/Berlin"),
         ("locale", "String") => json!("en"),

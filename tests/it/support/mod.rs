@@ -6,6 +6,7 @@ pub mod live;
 pub mod platform;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
 pub mod session;
 pub mod smtp;
 
