@@ -12,6 +12,7 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure, admin,
