@@ -156,7 +156,11 @@ impl Jobs {
                 return;
             }
         };
-        let ended = job::end(&self.0.master, lease, outcome.as_ref().map(Value::clone).map_err(String::as_str)).await;
+        let told = match &outcome {
+            Ok(summary) => Ok(summary.clone()),
+            Err(cause) => Err(cause.as_str()),
+        };
+        let ended = job::end(&self.0.master, lease, told).await;
         self.0.running.release(lease);
         let (attempt, seconds) = (lease.attempt, begun.elapsed().as_secs_f64());
         let error = outcome.as_ref().err();
