@@ -34,6 +34,7 @@ use crate::{
     error::{Error, Result},
     events::Bus,
     graphql::{
+        automation::webhook::read_condition,
         identity::api_key,
         kit::{error::to_graphql, loader},
         limits::{Documents, Limits},
@@ -389,7 +390,7 @@ fn webhooks(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<W
     let http = HttpClient::new(settings, SystemResolver)?;
     let sealer = Sealer::new(config.auth.sealing().map(Secret::expose))?;
     let records = record_types().map(|(_, meta)| meta).collect();
-    Ok(Webhooks::new(http, sealer, identity.clone(), records, metrics.clone()))
+    Ok(Webhooks::new(http, sealer, identity.clone(), records, read_condition, metrics.clone()))
 }
 
 /// What the worker does.

@@ -43,6 +43,9 @@ crate::tenant_table! {
         /// Which events it is told of: a JSON array of names and patterns.
         #[sea_orm(column_type = "Json")]
         pub events: Json,
+        /// What their records must meet besides, as the API has it.
+        #[sea_orm(column_type = "Json", nullable)]
+        pub condition: Option<Json>,
         /// When a delivery that came to nothing is tried again.
         pub retry_schedule: RetrySchedule,
         /// Whether it is told of events.

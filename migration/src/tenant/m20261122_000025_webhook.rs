@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use super::record::{RecordTable, index};
 use crate::columns::{
-    self, big_integer_null, boolean, id, integer, integer_null, json, text, text_null, time, time_null, uuid,
+    self, big_integer_null, boolean, id, integer, integer_null, json, json_null, text, text_null, time, time_null, uuid,
 };
 
 /// This migration.
@@ -25,6 +25,7 @@ impl MigrationTrait for Migration {
                 text("name_folded"),
                 text("url"),
                 json("events"),
+                json_null("condition"),
                 text("retry_schedule"),
                 text("status"),
                 time("secret_changed_at"),

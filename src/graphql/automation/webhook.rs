@@ -1,9 +1,10 @@
 //! Webhooks in the API. Module `webhooks`; events `webhook.created`, `.updated`, `.deleted`, `.restored`, `.disabled`.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, InputObject, InputType, Json, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::tenant::webhook::{RetrySchedule, WebhookStatus};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::webhook_delivery::WebhookDelivery;
 use crate::{
@@ -13,12 +14,14 @@ use crate::{
     graphql::{
         identity::user::User,
         kit::{
+            condition::{ConditionInput, Conditions},
             crud::{self, answer},
             db,
             error::nullable,
             id::Id,
             payload::{DeletePayload, UserError},
         },
+        node::record_shapes,
     },
     services::automation::webhook::{NewWebhook, WebhookChange, Webhooks},
 };
@@ -62,6 +65,8 @@ pub struct Webhook {
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
     #[graphql(skip)]
+    condition: Option<Value>,
+    #[graphql(skip)]
     #[serde(skip)]
     children: Children,
 }
@@ -69,6 +74,7 @@ pub struct Webhook {
 crate::object! {
     Webhook for webhook;
     values { retry_schedule: RetrySchedule, status: WebhookStatus }
+    needs { condition: ["condition"] }
     relations {
         /// What was and is on its way to it.
         many deliveries: WebhookDelivery,
@@ -77,6 +83,41 @@ crate::object! {
         /// Who changed it last.
         one updated_by: User,
     }
+    methods {
+        /// What the records of the events must meet besides, in the form of ConditionInput; null when nothing.
+        async fn condition(&self) -> Option<Json<Value>> {
+            self.condition.clone().map(Json)
+        }
+    }
+}
+
+/// What a stored condition means for each record type.
+///
+/// # Errors
+/// A message for people when it means nothing.
+pub fn read_condition(stored: &Value) -> Result<Conditions, String> {
+    let value = async_graphql::Value::from_json(stored.clone()).map_err(|error| error.to_string())?;
+    let condition = <ConditionInput as InputType>::parse(Some(value)).map_err(|_| "this is no condition".to_owned())?;
+    let shapes: Vec<_> = record_shapes().map(|(_, shape)| shape).collect();
+    condition.compile(&shapes)
+}
+
+/// A condition as it is stored: what is not given is left out.
+fn stored(condition: &ConditionInput) -> Value {
+    fn given(value: Value) -> Value {
+        match value {
+            Value::Object(fields) => Value::Object(
+                fields
+                    .into_iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (name, given(value)))
+                    .collect(),
+            ),
+            Value::Array(values) => Value::Array(values.into_iter().map(given).collect()),
+            other => other,
+        }
+    }
+    given(condition.to_value().into_json().unwrap_or_default())
 }
 
 /// An event that webhooks can be told of.
@@ -148,6 +189,9 @@ pub struct WebhookCreateInput {
     /// Which events it is told of: their names, all of a record (`customer.*`), one of all records (`*.deleted`), all
     /// (`*`). `webhookEventTypes` names them.
     events: Vec<String>,
+    /// What the records of the events must meet besides, by what the event tells of the record after it and before it. A
+    /// field that a record type does not have has no value there.
+    condition: Option<ConditionInput>,
     /// When a delivery that came to nothing is tried again; DEFAULT when left out.
     retry_schedule: Option<RetrySchedule>,
     /// The secret that signs its deliveries: `whsec_` and the base64 of 24 to 64 random bytes; a new one is made when left
@@ -164,6 +208,8 @@ pub struct WebhookUpdateInput {
     url: Option<String>,
     /// Which events it is told of: these and no others.
     events: Option<Vec<String>>,
+    /// What the records of the events must meet besides; null clears it.
+    condition: MaybeUndefined<ConditionInput>,
     /// When a delivery that came to nothing is tried again.
     retry_schedule: Option<RetrySchedule>,
 }
@@ -182,8 +228,9 @@ impl WebhookMutation {
         #[graphql(desc = "What it shall be.")] input: WebhookCreateInput,
         #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
     ) -> Option<WebhookSecretPayload> {
-        let WebhookCreateInput { name, url, events, retry_schedule, secret } = input;
-        let new = NewWebhook { name, url, events, retry_schedule, secret };
+        let WebhookCreateInput { name, url, events, condition, retry_schedule, secret } = input;
+        let condition = condition.as_ref().map(stored);
+        let new = NewWebhook { name, url, events, condition, retry_schedule, secret };
         let mut made = None;
         let outcome: Result<Outcome> = async {
             db(ctx)?
@@ -209,8 +256,13 @@ impl WebhookMutation {
         expected_version: Option<i32>,
         #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
     ) -> Option<WebhookPayload> {
-        let WebhookUpdateInput { name, url, events, retry_schedule } = input;
-        let change = WebhookChange { name, url, events, retry_schedule };
+        let WebhookUpdateInput { name, url, events, condition, retry_schedule } = input;
+        let condition = match condition {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(condition) => Some(Some(stored(&condition))),
+        };
+        let change = WebhookChange { name, url, events, condition, retry_schedule };
         crud::run(ctx, client_mutation_id, async |unit| {
             webhooks(ctx).update(unit, id.0, expected_version, change).await
         })

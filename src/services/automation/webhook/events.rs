@@ -20,6 +20,7 @@ const EACH: [(&str, &str); 4] = [
 /// What rules raise besides.
 const OTHERS: &[(&str, &str)] = &[
     ("activity.completed", "An activity was completed."),
+    ("activity.due", "The moment came at which somebody wanted to be reminded of an activity."),
     ("customer.owner_changed", "A customer got another owner."),
     ("lead.assigned", "A lead got another owner."),
     ("lead.disqualified", "A lead turned out to be none."),

@@ -14,12 +14,13 @@ use std::{
 };
 
 use entity::tenant::webhook::{self, WebhookStatus};
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::ColumnTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Webhooks, events::matches};
 use crate::{
+    condition::Condition,
     data::{Unit, consume::Consumer, feed::Event, ids, value::moment, webhook::NewDelivery},
     error::Result,
 };
@@ -33,7 +34,7 @@ impl Consumer for Webhooks {
     }
 
     async fn take(&self, unit: &mut Unit, events: &[Arc<Event>]) -> Result<()> {
-        let on = Condition::all().add(webhook::Column::Status.eq(WebhookStatus::Enabled));
+        let on = sea_orm::Condition::all().add(webhook::Column::Status.eq(WebhookStatus::Enabled));
         let webhooks = unit.all_rows::<webhook::Entity>(on).await?;
         if webhooks.is_empty() {
             return Ok(());
@@ -58,11 +59,16 @@ impl Webhooks {
         }
         let mut deliveries = Vec::new();
         for (creator, webhooks) in creators {
-            let wanted: Vec<(&webhook::Model, &Event)> = events
-                .iter()
-                .flat_map(|event| webhooks.iter().map(move |webhook| (*webhook, &**event)))
-                .filter(|(webhook, event)| (replay || event.occurred_at > webhook.created_at) && wants(webhook, event))
-                .collect();
+            let mut wanted: Vec<(&webhook::Model, &Event)> = Vec::new();
+            for webhook in webhooks {
+                let condition = self.condition_of(webhook);
+                for event in events {
+                    let in_time = replay || event.occurred_at > webhook.created_at;
+                    if in_time && wants(webhook, event) && self.meets(condition.as_ref(), event)? {
+                        wanted.push((webhook, event));
+                    }
+                }
+            }
             if !wanted.is_empty() {
                 let wanted = self.seen(unit, creator, wanted).await?;
                 deliveries.extend(wanted.into_iter().map(|(webhook, event)| delivery(unit, webhook, event)));
@@ -71,6 +77,23 @@ impl Webhooks {
         // In the order of the events, whoever made the webhook.
         deliveries.sort_by_key(|delivery| delivery.sequence);
         unit.webhook_deliver(deliveries).await
+    }
+
+    /// What the condition of a webhook means; none where it has none. One that an earlier release has saved and that means
+    /// nothing any more is met by nothing.
+    fn condition_of(&self, webhook: &webhook::Model) -> Option<HashMap<&'static str, Condition>> {
+        let meaning = self.meaning(webhook.condition.as_ref()?);
+        Some(meaning.unwrap_or_else(|error| {
+            let id = ids::encode("webhook", webhook.id);
+            tracing::error!(webhook = id, reason = error.message, "the condition of a webhook means nothing any more");
+            HashMap::new()
+        }))
+    }
+
+    fn meets(&self, condition: Option<&HashMap<&'static str, Condition>>, event: &Event) -> Result<bool> {
+        let Some(condition) = condition else { return Ok(true) };
+        let Some(meta) = self.catalogue().record(&event.record_type) else { return Ok(false) };
+        condition.get(meta.name).map_or(Ok(false), |condition| event.meets(condition, meta))
     }
 
     /// Those of them that the creator may see now: one statement for each type of records.

@@ -22,7 +22,7 @@ mod schedule;
 mod send;
 mod sign;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use entity::{
     record::RecordMeta,
@@ -46,6 +46,7 @@ use crate::{
         Action, Actor, DataScope, Permission,
         seal::{Place, Sealer},
     },
+    condition,
     data::{Rules, TenantDb, Unit, ids, webhook::Again},
     error::{Error, Result, UserError, UserErrorCode},
     integrations::http::HttpClient,
@@ -79,8 +80,12 @@ struct Inner {
     sealer: Sealer,
     identity: Identity,
     catalogue: Catalogue,
+    read_condition: ReadCondition,
     metrics: Metrics,
 }
+
+/// Reads a condition as the API has it: what it means for each record type, by the record's name; or why it means nothing.
+pub type ReadCondition = fn(&Value) -> Result<HashMap<&'static str, condition::Condition>, String>;
 
 /// A new webhook.
 pub struct NewWebhook {
@@ -90,6 +95,8 @@ pub struct NewWebhook {
     pub url: String,
     /// Which events it is told of.
     pub events: Vec<String>,
+    /// What their records must meet besides, as the API has it.
+    pub condition: Option<Value>,
     /// When a delivery that came to nothing is tried again.
     pub retry_schedule: Option<RetrySchedule>,
     /// A secret of the user's own.
@@ -104,6 +111,8 @@ pub struct WebhookChange {
     pub url: Option<String>,
     /// Which events it is told of.
     pub events: Option<Vec<String>>,
+    /// What their records must meet besides: missing stays, none clears.
+    pub condition: Option<Option<Value>>,
     /// When a delivery that came to nothing is tried again.
     pub retry_schedule: Option<RetrySchedule>,
 }
@@ -116,9 +125,11 @@ impl Webhooks {
         sealer: Sealer,
         identity: Identity,
         records: Vec<&'static RecordMeta>,
+        read_condition: ReadCondition,
         metrics: Metrics,
     ) -> Self {
-        Self(Arc::new(Inner { http, sealer, identity, catalogue: Catalogue::new(records), metrics }))
+        let catalogue = Catalogue::new(records);
+        Self(Arc::new(Inner { http, sealer, identity, catalogue, read_condition, metrics }))
     }
 
     /// The events that there are.
@@ -144,13 +155,17 @@ impl Webhooks {
     /// # Errors
     /// [`Error::Forbidden`] without the permission, [`Error::User`] for what a user can mend.
     pub async fn create(&self, unit: &mut Unit, new: NewWebhook) -> Result<(Uuid, WebhookSecret)> {
-        let NewWebhook { name, url, events, retry_schedule, secret } = new;
+        let NewWebhook { name, url, events, condition, retry_schedule, secret } = new;
         unit.actor().require(WRITE)?;
         self.covers(unit, unit.actor().user_id, &[]).await?;
         let mut errors = Vec::new();
         let url = self.address(&url).map_err(|error| errors.push(error)).ok();
         let events = self.patterns(events).map_err(|error| errors.push(error)).ok();
         let secret = made(secret, &["input", "secret"])?.map_err(|error| errors.push(error)).ok();
+        if let Some(error) = condition.as_ref().and_then(|condition| self.meaning(condition).err()) {
+            errors.push(error);
+            return Err(Error::User(errors));
+        }
         let (Some(url), Some(events), Some(secret)) = (url, events, secret) else { return Err(Error::User(errors)) };
         unit.one_at_a_time("webhook").await?;
         if unit.all_rows::<webhook::Entity>(Condition::all()).await?.len() >= MOST {
@@ -164,6 +179,7 @@ impl Webhooks {
             name: Set(name),
             url: Set(url),
             events: Set(events),
+            condition: Set(condition),
             retry_schedule: Set(retry_schedule.unwrap_or_default()),
             status: Set(WebhookStatus::Enabled),
             secret_changed_at: Set(unit.now()),
@@ -187,14 +203,15 @@ impl Webhooks {
         expected: Option<i32>,
         change: WebhookChange,
     ) -> Result<Uuid> {
-        let WebhookChange { name, url, events, retry_schedule } = change;
+        let WebhookChange { name, url, events, condition, retry_schedule } = change;
         let before = unit.claim::<webhook::Entity>(id, expected, Action::Write).await?;
-        if url.is_some() || events.is_some() {
+        if url.is_some() || events.is_some() || condition.is_some() {
             self.covers(unit, before.created_by, &["id"]).await?;
         }
         let mut errors = Vec::new();
         let url = url.and_then(|url| self.address(&url).map_err(|error| errors.push(error)).ok());
         let events = events.and_then(|events| self.patterns(events).map_err(|error| errors.push(error)).ok());
+        errors.extend(condition.iter().flatten().filter_map(|condition| self.meaning(condition).err()));
         if !errors.is_empty() {
             return Err(Error::User(errors));
         }
@@ -203,6 +220,7 @@ impl Webhooks {
             name: name.map_or(NotSet, Set),
             url: url.map_or(NotSet, Set),
             events: events.map_or(NotSet, Set),
+            condition: condition.map_or(NotSet, Set),
             retry_schedule: retry_schedule.map_or(NotSet, Set),
             // Another address begins anew.
             failing_since: if moved { Set(None) } else { NotSet },
@@ -325,6 +343,12 @@ impl Webhooks {
             Ok(url) => Ok(url.into()),
             Err(reason) => Err(UserError::new(UserErrorCode::Invalid, &["input", "url"], reason)),
         }
+    }
+
+    /// What a condition means for each record type.
+    fn meaning(&self, condition: &Value) -> Result<HashMap<&'static str, condition::Condition>, UserError> {
+        let refused = |reason| UserError::new(UserErrorCode::Invalid, &["input", "condition"], reason);
+        (self.0.read_condition)(condition).map_err(refused)
     }
 
     fn patterns(&self, events: Vec<String>) -> Result<Value, UserError> {

@@ -1,7 +1,7 @@
 //! Making and changing webhooks through the API.
 
 use sea_orm::{ConnectionTrait, Statement};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{act, customer, deliveries, drain, state, webhook, webhook_with};
 use crate::{
@@ -18,6 +18,49 @@ async fn dump(app: &TestApp, tenant: uuid::Uuid, table: &str, column: &str) -> S
 }
 
 on_both_engines! {
+    /// A condition chooses among the events, and one that cannot be meant is refused when it is saved.
+    async fn a_condition_chooses_among_the_events(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let receiver = Receiver::start().await;
+        let more = json!({ "condition": { "any": [
+            { "field": "name", "operator": "CONTAINS", "value": "big" },
+            { "field": "status", "operator": "CHANGED_TO", "value": "ACTIVE" },
+        ] } });
+        let (id, _) = webhook_with(&tenant.admin, &receiver.url(), &["customer.*"], more.clone()).await;
+        let small = customer(&tenant.admin, "A small one").await;
+        customer(&tenant.admin, "A BIG one").await;
+        let update = "mutation($id: ID!, $input: CustomerUpdateInput!) {
+            customerUpdate(id: $id, input: $input) { userErrors { code } } }";
+        tenant.admin.mutate(update, json!({ "id": small, "input": { "industry": "Toys" } })).await;
+        tenant.admin.mutate(update, json!({ "id": small, "input": { "status": "ACTIVE" } })).await;
+        drain(&app).await;
+        let sent: Vec<_> = deliveries(&tenant.admin).await;
+        let events: Vec<_> = sent.iter().map(|one| one["event"].as_str().unwrap()).collect();
+        assert_eq!(events, ["customer.created", "customer.updated"]);
+        assert_eq!(sent[1]["recordId"], small.as_str());
+
+        let shown = "query($id: ID!) { webhook(id: $id) { condition } }";
+        let shown = tenant.admin.data(shown, json!({ "id": id })).await;
+        assert_eq!(shown["webhook"]["condition"], more["condition"]);
+        let change = "mutation($id: ID!, $input: WebhookUpdateInput!) {
+            webhookUpdate(id: $id, input: $input) { webhook { condition } userErrors { code field message } } }";
+        for (condition, reason) in [
+            (json!({ "field": "nmae", "operator": "EQUALS", "value": "x" }), "none of the record types has a field \"nmae\""),
+            (json!({ "field": "name" }), "name: "),
+            (json!({}), "a condition has one of all, any, none and field"),
+        ] {
+            let answer = tenant.admin.send(change, json!({ "id": id, "input": { "condition": condition } })).await.body;
+            let error = &answer["data"]["webhookUpdate"]["userErrors"][0];
+            assert_eq!(error["field"], json!(["input", "condition"]), "{answer:#}");
+            assert!(error["message"].as_str().unwrap().starts_with(reason), "{error}");
+        }
+        let cleared = tenant.admin.mutate(change, json!({ "id": id, "input": { "condition": null } })).await;
+        assert_eq!(cleared["webhook"]["condition"], Value::Null);
+        customer(&tenant.admin, "Another small one").await;
+        drain(&app).await;
+        assert_eq!(deliveries(&tenant.admin).await.len(), 3);
+    }
+
     async fn a_webhook_is_made_changed_switched_deleted_and_restored(app: TestApp) {
         let tenant = app.tenant("acme").await;
         let admin = &tenant.admin;
