@@ -14,6 +14,11 @@ use crate::support::{Answer, Session, TestApp};
 /// Types of records that cannot be made or found through the API, with the reason.
 const UNMADE: &[(&str, &str)] = &[("webhook_attempt", "an attempt is made by the worker, which does not run here")];
 
+/// Whether no record of this type can be made or found.
+pub fn is_unmade(record: &str) -> bool {
+    UNMADE.iter().any(|(of, _)| *of == record)
+}
+
 /// What must be done to a new record before a mutation means something. Before `…Restore` stands `…Delete` by itself.
 const FIRST: &[(&str, &[&str])] = &[
     ("opportunityReopen", &["opportunityWin"]),

@@ -26,7 +26,7 @@ on_both_engines! {
             { "field": "name", "operator": "CONTAINS", "value": "big" },
             { "field": "status", "operator": "CHANGED_TO", "value": "ACTIVE" },
         ] } });
-        let (id, _) = webhook_with(&tenant.admin, &receiver.url(), &["customer.*"], more.clone()).await;
+        let (id, _) = webhook_with(&tenant.admin, &receiver.url("/"), &["customer.*"], more.clone()).await;
         let small = customer(&tenant.admin, "A small one").await;
         customer(&tenant.admin, "A BIG one").await;
         let update = "mutation($id: ID!, $input: CustomerUpdateInput!) {
