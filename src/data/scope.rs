@@ -39,6 +39,24 @@ pub fn reach(meta: &RecordMeta, actor: &Actor, alias: &str, deleted: Deleted) ->
     Ok(rows(meta, actor, alias, deleted, None))
 }
 
+/// Whether the actor reaches every row of the tenant, so that nothing has to be asked of a row that is known to be the
+/// tenant's.
+///
+/// # Errors
+/// As [`reach`].
+pub fn reaches_all(meta: &RecordMeta, actor: &Actor) -> Result<bool> {
+    actor.require(permission(meta, Action::Read))?;
+    let mut scope = meta.scope;
+    while let Scope::Child { parent, .. } = scope {
+        scope = parent().scope;
+    }
+    Ok(match scope {
+        Scope::Reference => true,
+        Scope::Personal { .. } => actor.kind == ActorKind::System,
+        Scope::Owned | Scope::DoneBy { .. } | Scope::Child { .. } => actor.scope == DataScope::All,
+    })
+}
+
 /// Like [`reach`], for the children of rows that are already in reach: what a plan has checked of the parent is not
 /// checked again for each child whose scope is that parent.
 ///

@@ -118,6 +118,9 @@ impl Unit {
     /// When the database fails.
     pub async fn seen_by(&self, actor: &Actor, meta: &'static RecordMeta, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
         let Ok(reach) = scope::reach(meta, actor, meta.name, Deleted::Included) else { return Ok(HashSet::new()) };
+        if scope::reaches_all(meta, actor)? {
+            return Ok(ids.iter().copied().collect());
+        }
         let query = Query::select()
             .column((Alias::new(meta.name), Alias::new("id")))
             .from(meta.name)

@@ -1,7 +1,5 @@
 //! Which events concern whom: the one table of it.
 
-use std::future::Future;
-
 use entity::tenant::{notification::NotificationKind, ticket};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value as Json;
@@ -178,15 +176,13 @@ fn mentioned(event: &Event) -> Vec<Told> {
 }
 
 /// The owner of the ticket on which the requester has answered.
-fn replied<'a>(unit: &'a Unit, event: &'a Event) -> impl Future<Output = Result<Vec<Told>>> + Send + 'a {
-    async move {
-        let by_requester = event.data.get("contactId").is_some_and(Json::is_string);
-        let ticket = event.data.get("ticketId").and_then(Json::as_str).and_then(ids::decode);
-        let Some((_, ticket_id)) = ticket.filter(|_| by_requester) else { return Ok(Vec::new()) };
-        let Some(ticket) = unit.any_row::<ticket::Entity>(ticket_id).await? else { return Ok(Vec::new()) };
-        let title = format!("The requester has answered on ticket {}", ticket.number);
-        let body = event.data.get("body").and_then(Json::as_str).map(text::readable);
-        let reply = told(event, ticket.owner_id, NotificationKind::TicketReply, title, body);
-        Ok(vec![Told { record_type: "ticket".to_owned(), record_id: ticket.id, ..reply }])
-    }
+async fn replied<'a>(unit: &'a Unit, event: &'a Event) -> Result<Vec<Told>> {
+    let by_requester = event.data.get("contactId").is_some_and(Json::is_string);
+    let ticket = event.data.get("ticketId").and_then(Json::as_str).and_then(ids::decode);
+    let Some((_, ticket_id)) = ticket.filter(|_| by_requester) else { return Ok(Vec::new()) };
+    let Some(ticket) = unit.any_row::<ticket::Entity>(ticket_id).await? else { return Ok(Vec::new()) };
+    let title = format!("The requester has answered on ticket {}", ticket.number);
+    let body = event.data.get("body").and_then(Json::as_str).map(text::readable);
+    let reply = told(event, ticket.owner_id, NotificationKind::TicketReply, title, body);
+    Ok(vec![Told { record_type: "ticket".to_owned(), record_id: ticket.id, ..reply }])
 }
