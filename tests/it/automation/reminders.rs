@@ -69,7 +69,7 @@ on_both_engines! {
         let told: Vec<_> = told["notifications"]["nodes"].as_array().unwrap().iter().collect();
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!((&told[0]["kind"], &told[0]["relatedToId"]), (&json!("REMINDER"), &id));
-        assert_eq!(told[0]["title"], "Reminder: Call back soon");
+        assert_eq!(told[0]["title"], "Reminder: Activity “Call back”");
     }
 
     async fn a_reminder_follows_its_activity(app: TestApp) {

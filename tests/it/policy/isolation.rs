@@ -128,7 +128,7 @@ on_both_engines! {
         let hidden = world::plant(&surface, &tenant.colleague, &tenant.admin, "COLLEAGUE").await;
         let bridges = plant_bridges(&surface, &tenant, &tenant.agent, &hidden).await;
         let asks = everything(&surface, &[&bridges]);
-        let concealed: Vec<(&String, &String)> = hidden.iter().filter(|(record, _)| *record != "tenant" && is_scoped(record)).collect();
+        let concealed: Vec<(&String, &String)> = hidden.iter().filter(|(record, _)| !matches!(record.as_str(), "tenant" | "job") && is_scoped(record)).collect();
         assert!(concealed.len() > 8, "{concealed:?}");
         let texts = texts(&surface, &tenant.colleague, &concealed).await;
         let mut wrong = Vec::new();
@@ -350,7 +350,11 @@ fn everything(surface: &Surface, worlds: &[&Ids]) -> Vec<Ask> {
         if surface.is_connection(&root.answer) && takes("where") {
             lists(surface, &root, &mut asks);
         } else if root.name == "node" || root.name == "nodes" || root.name == "_entities" {
-            for (record, id) in worlds.iter().flat_map(|ids| ids.iter()).filter(|(record, _)| *record != "tenant") {
+            for (record, id) in worlds
+                .iter()
+                .flat_map(|ids| ids.iter())
+                .filter(|(record, _)| !matches!(record.as_str(), "tenant" | "job"))
+            {
                 let ty = pascal(record);
                 let (name, value) = match root.name.as_str() {
                     "node" => ("id", json!(id)),
@@ -546,7 +550,9 @@ fn is_log(ask: &Ask) -> bool {
 fn by_id(surface: &Surface, ids: &Ids) -> Vec<Ask> {
     let asks = everything(surface, &[ids]).into_iter().filter(|ask| ask.root.name == "node");
     asks.filter(|ask| {
-        ids.keys().any(|record| *record != "tenant" && is_scoped(record) && ask.label.contains(&ids[record]))
+        ids.keys().any(|record| {
+            !matches!(record.as_str(), "tenant" | "job") && is_scoped(record) && ask.label.contains(&ids[record])
+        })
     })
     .collect()
 }

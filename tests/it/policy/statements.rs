@@ -104,8 +104,11 @@ fn asks(surface: &Surface, worlds: &[Ids]) -> Vec<Ask> {
         if WITHOUT_RECORDS.iter().any(|(of, _)| of == name) {
             continue;
         }
-        let ids: Vec<(String, String)> =
-            worlds.iter().flat_map(Clone::clone).filter(|(record, _)| record != "tenant").collect();
+        let ids: Vec<(String, String)> = worlds
+            .iter()
+            .flat_map(Clone::clone)
+            .filter(|(record, _)| !matches!(record.as_str(), "tenant" | "job"))
+            .collect();
         if surface.is_connection(&root.answer) {
             let listed = surface.listed(&root.answer);
             let rows = surface.selection(&root.answer, 0, None);
@@ -120,7 +123,7 @@ fn asks(surface: &Surface, worlds: &[Ids]) -> Vec<Ask> {
                 }
             }
         } else if name == "node" {
-            for (record, id) in worlds[0].iter().filter(|(record, _)| *record != "tenant") {
+            for (record, id) in worlds[0].iter().filter(|(record, _)| !matches!(record.as_str(), "tenant" | "job")) {
                 let ty = pascal(record);
                 let query = format!(
                     "query($id: ID!) {{ node(id: $id) {{ ... on {ty} {} }} }}",
@@ -135,7 +138,7 @@ fn asks(surface: &Surface, worlds: &[Ids]) -> Vec<Ask> {
         } else if name == "_entities" {
             let mut of_all = Vec::new();
             let mut fragments = String::new();
-            for record in worlds[0].keys().filter(|record| *record != "tenant") {
+            for record in worlds[0].keys().filter(|record| !matches!(record.as_str(), "tenant" | "job")) {
                 let ty = pascal(record);
                 let of: Vec<Value> = ids
                     .iter()
