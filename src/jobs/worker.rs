@@ -124,6 +124,7 @@ impl Worker {
         due.hear(false);
         self.closing(true);
         while shift.running.join_next().await.is_some() {}
+        self.closing(false);
         self.0.pulse.stop();
     }
 

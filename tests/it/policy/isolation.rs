@@ -609,6 +609,8 @@ async fn hidden_in_queries(
             "{ totalCount edges { node { id } } }"
         } else if surface.has_field(&root.answer, "id") {
             "{ __typename id }"
+        } else if root.answer == "String" {
+            ""
         } else {
             "{ __typename }"
         };

@@ -191,7 +191,8 @@ on_both_engines! {
         receiver.answer(|_| Reply::Status(410));
         customer(&tenant.admin, "Acme").await;
         let ((), raised) = app.raised(&tenant, async || drain(&app).await).await;
-        assert_eq!(raised, ["webhook.updated", "webhook.disabled"]);
+        // Others react to it, in the same turn of the worker or later.
+        assert_eq!(raised[..2], ["webhook.updated", "webhook.disabled"]);
         let off = state(&tenant.admin, &id).await;
         assert_eq!((&off["status"], &off["disabledReason"]), (&json!("AUTO_DISABLED"), &json!("the receiver answered 410 Gone")));
         assert_eq!(deliveries(&tenant.admin).await[0]["status"], "FAILED");
