@@ -58,11 +58,12 @@ impl TenantDb {
     ///
     /// # Errors
     /// Those of `work`, and those of the database.
+    // The commit is boxed, here and below: it is large, and would lie on the stack of every writer.
     pub async fn write<T>(&self, work: impl AsyncFnOnce(&mut Unit) -> Result<T>) -> Result<T> {
         let mut unit = Unit::begin(self).await?;
         match work(&mut unit).await {
             Ok(done) => {
-                unit.commit().await?;
+                Box::pin(unit.commit()).await?;
                 Ok(done)
             }
             Err(error) => {
@@ -82,7 +83,7 @@ impl TenantDb {
         let mut unit = Unit::begin(self).await?;
         let Some(key) = &self.request.key else {
             return match work(&mut unit).await {
-                Ok(outcome) => unit.commit().await.map(|()| outcome),
+                Ok(outcome) => Box::pin(unit.commit()).await.map(|()| outcome),
                 Err(error) => {
                     unit.tx.rollback().await?;
                     refused(error)
@@ -115,7 +116,7 @@ impl TenantDb {
             },
         };
         step.store(&unit.tx, &outcome).await?;
-        unit.commit().await?;
+        Box::pin(unit.commit()).await?;
         Ok(outcome)
     }
 }

@@ -166,6 +166,10 @@ mod tests {
         let sdl = crate::graphql::schema::build().finish().sdl();
         for record in sdl.split("\ntype ").skip(1).filter(|record| record.contains("\n\tversion: Int!")) {
             let head = record.lines().next().unwrap_or_default();
+            // A recurring job is the platform's and no record of a tenant.
+            if head.starts_with("Cron ") {
+                continue;
+            }
             assert!(head.contains("implements Node"), "{head}: add it to nodes! in graphql/node.rs");
         }
     }

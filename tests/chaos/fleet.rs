@@ -265,7 +265,12 @@ impl Fleet {
                 let mut files = fs::read_dir(folder.path().join("tenants")).unwrap();
                 let file: PathBuf = files
                     .find_map(|file| {
-                        Some(file.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "db"))
+                        // The template of new tenants lies beside them.
+                        let of_tenant = |path: &PathBuf| {
+                            let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                            path.extension().is_some_and(|it| it == "db") && uuid::Uuid::parse_str(name).is_ok()
+                        };
+                        Some(file.unwrap().path()).filter(of_tenant)
                     })
                     .unwrap();
                 format!("sqlite://{}", file.display())

@@ -258,13 +258,25 @@ on_both_engines! {
         activities(&app, &tenant, 1000, 10).await;
         let opened = app.app.identity().tenants().open(tenant.id).await.unwrap();
         let mut changes = opened.changes(Some(before), 10_000).await.unwrap();
-        let db = app.system(tenant.id).await;
+        let user_id = rapport::data::ids::decode(&tenant.admin.user_id).unwrap().1;
+        let everything = rapport::auth::Permission::all().collect();
+        let own = rapport::auth::Actor {
+            tenant_id: tenant.id,
+            user_id,
+            kind: rapport::auth::ActorKind::User,
+            permissions: std::sync::Arc::new(everything),
+            scope: rapport::auth::DataScope::Own,
+        };
+        let (own, all) = (opened.for_actor(own.into(), None), app.system(tenant.id).await);
         let mut seen = 0;
         for batch in 1..=2u32 {
             let events = changes.next().await.unwrap();
             let ids: Vec<Uuid> = events.iter().map(|event| event.record_id).collect();
-            seen += db.seen(activity::Entity::meta(), &ids).await.unwrap().len();
-            assert_eq!(db.statements(), batch);
+            seen += own.seen(activity::Entity::meta(), &ids).await.unwrap().len();
+            assert_eq!(own.statements(), batch);
+            // Who sees all records of the tenant need not be asked for.
+            assert_eq!(all.seen(activity::Entity::meta(), &ids).await.unwrap().len(), ids.len());
+            assert_eq!(all.statements(), 0);
         }
         assert_eq!(seen, 1000);
     }

@@ -1,6 +1,6 @@
 //! Webhooks in the API. Module `webhooks`; events `webhook.created`, `.updated`, `.deleted`, `.restored`, `.disabled`.
 
-use async_graphql::{Context, InputObject, InputType, Json, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Context, InputObject, Json, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::tenant::webhook::{RetrySchedule, WebhookStatus};
 use serde::Deserialize;
@@ -96,33 +96,14 @@ crate::object! {
 /// # Errors
 /// A message for people when it means nothing.
 pub fn read_condition(stored: &Value) -> Result<Conditions, String> {
-    let value = async_graphql::Value::from_json(stored.clone()).map_err(|error| error.to_string())?;
-    let condition = <ConditionInput as InputType>::parse(Some(value)).map_err(|_| "this is no condition".to_owned())?;
+    let condition = ConditionInput::read(stored)?;
     let shapes: Vec<_> = record_shapes().map(|(_, shape)| shape).collect();
     condition.compile(&shapes)
 }
 
-/// A condition as it is stored: what is not given is left out.
-fn stored(condition: &ConditionInput) -> Value {
-    fn given(value: Value) -> Value {
-        match value {
-            Value::Object(fields) => Value::Object(
-                fields
-                    .into_iter()
-                    .filter(|(_, value)| !value.is_null())
-                    .map(|(name, value)| (name, given(value)))
-                    .collect(),
-            ),
-            Value::Array(values) => Value::Array(values.into_iter().map(given).collect()),
-            other => other,
-        }
-    }
-    given(condition.to_value().into_json().unwrap_or_default())
-}
-
 /// An event that webhooks can be told of.
 #[derive(SimpleObject)]
-pub struct WebhookEventType {
+pub struct WebhookEvent {
     /// Its name, such as `opportunity.won`.
     pub name: String,
     /// What happened.
@@ -140,11 +121,11 @@ crate::queries! {
         many webhooks;
 
         /// The events that webhooks can be told of, in the order of their names. Needs `webhooks.read`.
-        async fn webhook_event_types(&self, ctx: &Context<'_>) -> Option<Vec<WebhookEventType>> {
+        async fn webhook_event_types(&self, ctx: &Context<'_>) -> Option<Vec<WebhookEvent>> {
             let types = || {
                 db(ctx)?.actor().require(Permission::new("webhooks", Action::Read))?;
                 let events = webhooks(ctx).catalogue().events().iter().cloned();
-                Ok(events.map(|event| WebhookEventType { name: event.name, description: event.description }).collect())
+                Ok(events.map(|event| WebhookEvent { name: event.name, description: event.description }).collect())
             };
             nullable(ctx, types())
         }
@@ -229,7 +210,7 @@ impl WebhookMutation {
         #[graphql(desc = "Anything; it comes back in the answer.")] client_mutation_id: Option<String>,
     ) -> Option<WebhookSecretPayload> {
         let WebhookCreateInput { name, url, events, condition, retry_schedule, secret } = input;
-        let condition = condition.as_ref().map(stored);
+        let condition = condition.as_ref().map(ConditionInput::stored);
         let new = NewWebhook { name, url, events, condition, retry_schedule, secret };
         let mut made = None;
         let outcome: Result<Outcome> = async {
@@ -260,7 +241,7 @@ impl WebhookMutation {
         let condition = match condition {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(condition) => Some(Some(stored(&condition))),
+            MaybeUndefined::Value(condition) => Some(Some(condition.stored())),
         };
         let change = WebhookChange { name, url, events, condition, retry_schedule };
         crud::run(ctx, client_mutation_id, async |unit| {

@@ -157,6 +157,34 @@ impl ConditionInput {
         shapes.iter().map(|shape| Ok((shape.meta.name, self.of(shape)?))).collect()
     }
 
+    /// The condition as it is stored: what is not given is left out.
+    #[must_use]
+    pub fn stored(&self) -> Json {
+        let group = |parts: &Option<Vec<Self>>| {
+            parts.as_ref().map(|parts| Json::Array(parts.iter().map(Self::stored).collect()))
+        };
+        let Self { all, any, none, field, operator, value } = self;
+        let given = [
+            ("all", group(all)),
+            ("any", group(any)),
+            ("none", group(none)),
+            ("field", field.clone().map(Json::from)),
+            ("operator", operator.map(|operator| Json::from(operator.name().as_str()))),
+            ("value", value.clone()),
+        ];
+        Json::Object(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    }
+
+    /// A condition that was stored.
+    ///
+    /// # Errors
+    /// A message for people when it is none.
+    pub fn read(stored: &Json) -> Result<Self, String> {
+        let wrong = || "this is no condition".to_owned();
+        let value = Value::from_json(stored.clone()).map_err(|_| wrong())?;
+        <Self as async_graphql::InputType>::parse(Some(value)).map_err(|_| wrong())
+    }
+
     fn parts(&self) -> impl Iterator<Item = &Self> {
         [&self.all, &self.any, &self.none].into_iter().flatten().flatten()
     }

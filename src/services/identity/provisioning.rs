@@ -179,7 +179,8 @@ impl Identity {
                 self.begin_tenant(&new, &FirstAccess::Hash(hash)).await?
             }
         };
-        self.complete(tenant, &new.admin.name).await?;
+        // Boxed: what makes a database is large, and would lie on the stack of everybody who may call this.
+        Box::pin(self.complete(tenant, &new.admin.name)).await?;
         self.begin_session(&admin, None, client).await
     }
 
@@ -214,7 +215,7 @@ impl Identity {
         if tenant.status == TenantStatus::Deleted {
             return Err(taken());
         }
-        let tenant = self.complete(tenant, &new.admin.name).await?;
+        let tenant = Box::pin(self.complete(tenant, &new.admin.name)).await?;
         let invited = admin.status == AccountStatus::Invited && tenant.status == TenantStatus::Active;
         let invitation = if invited { Some(self.invite_first(&tenant, &admin).await?) } else { None };
         Ok(Provisioned { tenant, admin_id: admin.id, invitation })

@@ -125,7 +125,7 @@ on_each_engine! {
             emailTemplateSet(name: $name, input: $input) {
                 emailTemplate { name subject isCustom variables { name } } userErrors { field code message } } }";
         let mut input = json!({
-            "subject": "{{ name }}, come to\n{{ tenant }}",
+            "subject": "{{ name }}, come to {{ tenant }}",
             "text": "Hi {{ name }}: {{ link }} until {{ expiresAt|moment }}",
             "html": "<p>Hi {{ name }}</p><a href=\"{{ link }}\">in</a>",
         });

@@ -217,7 +217,7 @@ on_both_engines! {
             let reader = app.user_with(&tenant, &format!("Reader of {module}"), &[&format!("{module}.read")]).await;
             let mut asks = Vec::new();
             for root in surface.roots().into_iter().filter(|root| root.kind == Kind::Query) {
-                if !surface.is_connection(&root.answer) || root.name == "tenants" {
+                if !surface.is_connection(&root.answer) || matches!(root.name.as_str(), "tenants" | "jobs") {
                     continue;
                 }
                 let listed = surface.listed(&root.answer);

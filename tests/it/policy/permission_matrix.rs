@@ -143,8 +143,8 @@ async fn cell(surface: &Surface, session: &Session, root: &Root, ids: &Ids) -> R
 /// The errors with which a subscription ends at once; none when it goes on.
 async fn subscribe(surface: &Surface, session: &Session, root: &Root, arguments: &Map<String, Value>) -> Vec<Value> {
     let document = surface.document(root, arguments, &surface.selection(&root.answer, 0, None));
-    let mut stream = session.stream(&document).await;
-    let first = tokio::time::timeout(Duration::from_millis(400), stream.next()).await;
+    let mut stream = session.stream_with(&document, Value::Object(arguments.clone())).await;
+    let first = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
     first.ok().flatten().and_then(|event| event["errors"].as_array().cloned()).unwrap_or_default()
 }
 

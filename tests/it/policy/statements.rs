@@ -18,6 +18,7 @@ use crate::{on_both_engines, support::Session};
 const WITHOUT_RECORDS: &[(&str, &str)] = &[
     ("_service", "the text of the schema"),
     ("permissions", "a list in the program"),
+    ("emailTemplatePreview", "what was sent, filled with made-up values"),
     ("tenant", "from the master database, for platform administrators"),
     ("tenants", "from the master database, for platform administrators"),
     ("recurringJobs", "from the master database, for platform administrators"),

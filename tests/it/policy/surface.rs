@@ -393,7 +393,9 @@ impl Surface {
                     // `some`, `every`, `none` of a list are one step together with the list.
                     let cost =
                         usize::from(relation || (further.ends_with("ListFilter") && further != "StringListFilter"));
-                    if (logic && at.len() > 1) || cost > relations {
+                    // What groups nest in says nothing new one level further down.
+                    let nested = further == ty && !ty.ends_with("Where");
+                    if nested || (logic && at.len() > 1) || cost > relations {
                         continue;
                     }
                     self.collect(input, within.as_deref(), at, relations - cost, places);

@@ -34,6 +34,11 @@ const changed = {
           'RecordChange', // an event, told once; its records have ids
           'NotificationReceived', // an event, told once; the notification has an id
           'NotificationPreference', // one of each kind, for each user
+          'Cron', // a recurring job, by its name
+          'JobCount',
+          'JobThroughput', // of one hour
+          'WebhookEvent', // by its name
+          'WorkQueue', // one of each kind of work
           'EmailTemplate', // one of each name, for each tenant
           'EmailTemplateVariable',
           'Customer360', // a view of one customer, whose id it was asked with

@@ -297,7 +297,7 @@ mod tests {
                 "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
                 "line 1: engine ran out of fuel",
             ),
-            ("{% include \"invitation.txt\" %}", "line 1: template \"invitation.txt\" does not exist"),
+            ("{% include \"invitation.txt\" %}", "line 1: unknown statement include"),
         ] {
             assert_eq!(Templates::check("invitation", &with(text)), Err(vec![("text", reason.to_owned())]), "{text}");
         }
