@@ -3,6 +3,7 @@
 //! Texts are trimmed and free of control characters; an empty text is no value; lengths are those of the columns;
 //! `email`, `phone`, `website` and `currency` have their forms. What a user can mend is collected, not stopped at.
 
+use chrono::Datelike;
 use entity::record::{Column, Kind, Record};
 use iso_currency::Currency;
 use sea_orm::{ActiveModelTrait, ActiveValue, IdenStatic, Iterable, Value};
@@ -95,8 +96,17 @@ fn normalised(of: &Column, value: Value) -> Result<Value, Refusal> {
             check_json(of, &json)?;
             Ok(Value::Json(Some(json)))
         }
+        (_, Value::ChronoDateTimeUtc(Some(at))) if !YEARS.contains(&at.year()) => Err(no_year(of)),
+        (_, Value::ChronoDate(Some(date))) if !YEARS.contains(&date.year()) => Err(no_year(of)),
         (_, other) => Ok(other),
     }
+}
+
+/// The years that both engines store and sort.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
+
+fn no_year(of: &Column) -> Refusal {
+    (UserErrorCode::Invalid, format!("the year of {} is from 1 to 9999", of.field))
 }
 
 fn text_of(of: &Column, text: &str) -> Result<Option<String>, Refusal> {

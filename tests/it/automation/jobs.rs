@@ -391,7 +391,7 @@ on_both_databases! {
         assert!(kills.last_error.unwrap().contains("ended without a word during attempt 3"));
         let failed = of(&platform, "fails").await.remove(0);
         assert_eq!((failed.status, failed.attempts), (JobStatus::Failed, 1));
-        assert_eq!(failed.run_after - platform.clock.now() <= Duration::seconds(30), true);
+        assert!(failed.run_after - platform.clock.now() <= Duration::seconds(30));
         // The next tick does not wait for the one that is tried again.
         to_next_tick(&platform);
         script.set("fails", Does::Succeed);

@@ -21,6 +21,19 @@ fn complete() -> String {
 }
 
 on_both_engines! {
+    /// A moment that PostgreSQL does not know, and that text does not sort.
+    async fn a_year_has_four_digits(app: TestApp) {
+        let tenant = app.tenant("acme").await;
+        let create = "mutation($at: DateTime) { activityCreate(input: { type: TASK, subject: \"Long ago\", dueAt: $at }) {
+            activity { dueAt } userErrors { code field } } }";
+        for at in ["-4713-01-01T00:00:00Z", "+12026-01-01T00:00:00Z"] {
+            let refused = tenant.agent.refused(create, json!({ "at": at })).await;
+            assert_eq!(refused, [("INVALID".to_owned(), vec!["input".to_owned(), "dueAt".to_owned()])], "{at}");
+        }
+        let kept = tenant.agent.mutate(create, json!({ "at": "0001-01-01T00:00:00Z" })).await;
+        assert_eq!(kept["activity"]["dueAt"], "0001-01-01T00:00:00+00:00");
+    }
+
     /// It goes on and never back, and says when it was done.
     async fn an_activity_goes_on(app: TestApp) {
         let tenant = app.tenant("acme").await;
