@@ -1,7 +1,7 @@
 //! Notifications: what a user is told of, because it concerns him.
 //!
 //! They follow from events. The consumer `notification` takes every event of the outbox once; which of them concern whom
-//! stands in one table ([`reaction::REACTIONS`]). In the transaction of its cursor it writes the notification, which raises
+//! stands in one table (`reaction::REACTIONS`). In the transaction of its cursor it writes the notification, which raises
 //! `notification.created` and so reaches subscribers, and queues the e-mail.
 //!
 //! Nobody is told of what he did himself, nor of a record that he may not see at that moment. Each user chooses for each

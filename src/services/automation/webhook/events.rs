@@ -1,6 +1,6 @@
 //! The events that a webhook can be told of, and the patterns that name them.
 //!
-//! Every record raises `created`, `updated`, `deleted` and `restored`; what rules raise besides stands in [`OTHERS`], and
+//! Every record raises `created`, `updated`, `deleted` and `restored`; what rules raise besides stands in `OTHERS`, and
 //! a test holds that list and the rules together. A webhook names events by their names, all of a record (`customer.*`),
 //! one of all records (`*.deleted`), or all (`*`).
 
